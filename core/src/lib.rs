@@ -1,0 +1,2 @@
+//! rs2p-core
+mod wire;
