@@ -1,2 +1,10 @@
-//! rs2p-core
+//! The sans-IO state machine of the rs2p alert and messaging network.
+
+mod address;
+mod id;
+mod protocol;
 mod wire;
+
+pub use address::{Address, ParseAddressError};
+pub use id::{MessageId, NodeId, NodeIdError, ProtocolId};
+pub use protocol::{Encryption, Protocol};

@@ -1,1 +1,3 @@
+//! Bytes to types and back. Knows no state.
 
+pub(crate) mod base58;
