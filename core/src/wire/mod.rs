@@ -1,3 +1,13 @@
 //! Bytes to types and back. Knows no state.
 
 pub(crate) mod base58;
+pub(crate) mod control;
+pub(crate) mod fault;
+pub(crate) mod fields;
+pub(crate) mod int;
+pub(crate) mod message;
+pub(crate) mod msgpack;
+pub(crate) mod native;
+pub(crate) mod payload;
+pub(crate) mod refusal;
+pub(crate) mod value;

@@ -1,0 +1,407 @@
+//! What only rs2p nodes say to each other: whispers whose sub-flag no legacy node knows.
+
+use bytes::Bytes;
+
+use super::control::OutControl;
+use super::fault::ControlFault;
+use super::fields::Fields;
+use super::message::Packed;
+use super::payload::{Packets, Payload};
+use super::value::Value;
+use crate::address::Address;
+use crate::id::{NodeId, ProtocolId};
+
+/// Kinds of native messages. Unknown ones are to be ignored, so that the protocol can grow.
+pub(crate) mod kind {
+    pub(crate) const HELLO: u64 = 0;
+    pub(crate) const PING: u64 = 1;
+    pub(crate) const PONG: u64 = 2;
+    pub(crate) const ACCEPT: u64 = 3;
+    pub(crate) const CONFIRM: u64 = 4;
+}
+
+/// A native message: a kind, and packets that depend on it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Native {
+    pub(crate) kind: u64,
+    pub(crate) body: Packets,
+}
+
+impl Native {
+    pub(crate) fn parse(message: &Packed) -> Result<Self, ControlFault> {
+        let mut fields = Fields::of("native", message);
+        let kind = fields.number("kind must be a number")?;
+        let (left, start) = fields.rest();
+        let body = message.packets().as_bytes().slice(start..);
+        Ok(Self {
+            kind,
+            body: Packets::new(left, body),
+        })
+    }
+
+    /// Reads the number of a ping or a pong.
+    pub(crate) fn nonce(&self) -> Result<u64, ControlFault> {
+        self.fields("ping").number("nonce must be a number")
+    }
+
+    /// Begins reading the packets after the kind.
+    pub(crate) fn fields(&self, name: &'static str) -> Fields<'_> {
+        Fields::new(name, self.body.as_bytes(), self.body.count())
+    }
+}
+
+/// Asks the other side of a native link to send the number back.
+pub(crate) fn encode_ping(nonce: u64) -> OutControl {
+    OutControl::native(kind::PING, &Payload::from(nonce))
+}
+
+/// Answers a ping.
+pub(crate) fn encode_pong(nonce: u64) -> OutControl {
+    OutControl::native(kind::PONG, &Payload::from(nonce))
+}
+
+/// Tells the side that dialled that its link may be used, once it confirms.
+pub(crate) fn encode_accept() -> OutControl {
+    OutControl::native(kind::ACCEPT, &Payload::new())
+}
+
+/// Tells the side that accepted that the link is used from now on.
+pub(crate) fn encode_confirm() -> OutControl {
+    OutControl::native(kind::CONFIRM, &Payload::new())
+}
+
+/// The first thing that an rs2p node says on a link: who it is, and that it is one.
+///
+/// On the wire it is a map with short names. Names that are not known are passed over, and so are features.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hello {
+    /// Version of the native protocol; [`Hello::VERSION`] is ours. A higher one can still be talked to.
+    pub(crate) version: u64,
+    pub(crate) id: NodeId,
+    pub(crate) network: ProtocolId,
+    /// Where the sender can be dialled.
+    pub(crate) address: Option<Address>,
+    /// The compression methods that the sender reads, by preference.
+    pub(crate) methods: Vec<u64>,
+    pub(crate) features: Vec<String>,
+    /// The longest frame that the sender takes, in bytes, if it says so.
+    pub(crate) max_frame_len: Option<u64>,
+    /// Room for a public key.
+    pub(crate) key: Option<Bytes>,
+}
+
+impl Hello {
+    pub(crate) const VERSION: u64 = 1;
+
+    /// How many features of a peer are kept. A guess: there is no use for a tenth of it yet.
+    const MAX_FEATURES: usize = 64;
+
+    /// How many methods of a peer are kept. Twelve have a number.
+    const MAX_METHODS: usize = 64;
+
+    pub(crate) fn encode(&self) -> OutControl {
+        let mut map: Vec<(Value, Value)> = vec![
+            ("v".into(), self.version.into()),
+            ("id".into(), self.id.as_str().into()),
+            ("net".into(), self.network.as_str().into()),
+            (
+                "feat".into(),
+                Value::array(self.features.iter().map(String::as_str)),
+            ),
+        ];
+        if let Some(address) = &self.address {
+            let pair: [Value; 2] = [address.host().into(), address.port().into()];
+            map.push(("addr".into(), Value::array(pair)));
+        }
+        if !self.methods.is_empty() {
+            let methods = self.methods.iter().copied();
+            map.push(("comp".into(), Value::array(methods)));
+        }
+        if let Some(len) = self.max_frame_len {
+            map.push(("lim".into(), Value::map([("frame", len)])));
+        }
+        if let Some(key) = &self.key {
+            map.push(("key".into(), key.clone().into()));
+        }
+        OutControl::native(kind::HELLO, &Payload::from(Value::Map(map)))
+    }
+
+    pub(crate) fn parse(native: &Native) -> Result<Self, ControlFault> {
+        let mut fields = native.fields("hello");
+        let rule = "content must be a map";
+        let packet = native.body.as_bytes().slice_ref(fields.raw(rule)?);
+        let map = Value::decode(packet).map_err(|_not_utf8| fields.breaks(rule))?;
+        if map.as_map().is_none() {
+            return Err(fields.breaks(rule));
+        }
+        let version = map.get("v").and_then(Value::as_u64);
+        let id = map.get("id").and_then(Value::as_str);
+        let id = id.and_then(|text| NodeId::new(text).ok());
+        let network = map.get("net").and_then(Value::as_str);
+        let network = network.filter(|text| text.len() <= ProtocolId::MAX_LEN);
+        Ok(Self {
+            version: version.ok_or_else(|| fields.breaks("v must be a number"))?,
+            id: id.ok_or_else(|| fields.breaks("id must be text of 1 to 256 bytes"))?,
+            network: network
+                .map(ProtocolId::from_text)
+                .ok_or_else(|| fields.breaks("net must be text of at most 256 bytes"))?,
+            address: address(&map),
+            methods: methods(&map),
+            features: features(&map).ok_or_else(|| fields.breaks("feat must be a list"))?,
+            max_frame_len: optional(
+                map.get("lim").and_then(|lim| lim.get("frame")),
+                Value::as_u64,
+            )
+            .ok_or_else(|| fields.breaks("lim.frame must be a number"))?,
+            key: optional(map.get("key"), |key| key.as_bytes().cloned())
+                .ok_or_else(|| fields.breaks("key must be bytes"))?,
+        })
+    }
+}
+
+/// Returns `Some(None)` for what is not there, and `None` for what is not as it should be.
+fn optional<T>(value: Option<&Value>, read: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
+    match value {
+        None | Some(Value::Nil) => Some(None),
+        Some(value) => read(value).map(Some),
+    }
+}
+
+/// Returns the address, if there is one that can be dialled.
+fn address(map: &Value) -> Option<Address> {
+    let [host, port] = map.get("addr")?.as_array()? else {
+        return None;
+    };
+    let port = u16::try_from(port.as_u64()?).ok()?;
+    Address::new(host.as_str()?, port).ok()
+}
+
+fn methods(map: &Value) -> Vec<u64> {
+    let list = map
+        .get("comp")
+        .and_then(Value::as_array)
+        .unwrap_or_default();
+    let numbers = list.iter().filter_map(Value::as_u64);
+    numbers.take(Hello::MAX_METHODS).collect()
+}
+
+fn features(map: &Value) -> Option<Vec<String>> {
+    let Some(list) = map.get("feat") else {
+        return Some(Vec::new());
+    };
+    let names = list.as_array()?.iter().filter_map(Value::as_str);
+    Some(names.take(Hello::MAX_FEATURES).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::IdForm;
+    use crate::packets;
+    use crate::wire::control::Control;
+    use crate::wire::message::tests::parse;
+    use crate::wire::message::{MainType, Outgoing, SubFlagOut};
+
+    fn carry(out: &OutControl) -> Result<Control, ControlFault> {
+        let message = Outgoing {
+            main: out.main,
+            sender: &NodeId::new("N").unwrap(),
+            form: IdForm::Str,
+            time: 1,
+            sub_flag: out.sub_flag,
+            packets: &out.packets,
+        };
+        Control::parse(&parse(message.pack()).unwrap(), 0)
+    }
+
+    fn native(out: &OutControl) -> Native {
+        match carry(out) {
+            Ok(Control::Native(native)) => native,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn hello() -> Hello {
+        Hello {
+            version: Hello::VERSION,
+            id: NodeId::new("node").unwrap(),
+            network: ProtocolId::from_text("net"),
+            address: None,
+            methods: Vec::new(),
+            features: vec!["log".to_owned()],
+            max_frame_len: Some(1 << 20),
+            key: Some(Bytes::from_static(b"key")),
+        }
+    }
+
+    /// Reads a hello of these pairs.
+    fn hello_of<const N: usize>(pairs: [(&str, Value); N]) -> Result<Hello, ControlFault> {
+        let out = OutControl::native(kind::HELLO, &packets![Value::map(pairs)]);
+        Hello::parse(&native(&out))
+    }
+
+    #[test]
+    fn a_hello_arrives_as_it_was_sent() {
+        let bare = Hello {
+            features: Vec::new(),
+            max_frame_len: None,
+            key: None,
+            ..hello()
+        };
+        let full = Hello {
+            address: Some(Address::new("::1", 4444).unwrap()),
+            methods: vec![32, 19],
+            ..hello()
+        };
+        for hello in [hello(), bare, full] {
+            let native = native(&hello.encode());
+            assert_eq!(native.kind, kind::HELLO);
+            assert_eq!(Hello::parse(&native), Ok(hello));
+        }
+    }
+
+    #[test]
+    fn a_hello_looks_the_same_for_ever() {
+        let out = hello().encode();
+        assert_eq!(
+            (out.main, out.sub_flag),
+            (MainType::Whisper, SubFlagOut::Text("rs2p"))
+        );
+        let body = b"\0\x86\xa1v\x01\xa2id\xa4node\xa3net\xa3net\xa4feat\x91\xa3log\
+            \xa3lim\x81\xa5frame\xce\0\x10\0\0\xa3key\xc4\x03key";
+        assert_eq!(out.packets.body(), body);
+    }
+
+    #[test]
+    fn what_later_versions_may_add_is_passed_over() {
+        let later = hello_of([
+            ("new", Value::array([1, 2])),
+            ("v", 77.into()),
+            ("id", "node".into()),
+            ("net", "net".into()),
+            (
+                "feat",
+                Value::array([Value::from(5), "log".into(), "new".into()]),
+            ),
+            ("lim", Value::map([("other", 1)])),
+            ("key", Value::Nil),
+        ]);
+        let expected = Hello {
+            version: 77,
+            features: vec!["log".to_owned(), "new".to_owned()],
+            max_frame_len: None,
+            key: None,
+            ..hello()
+        };
+        assert_eq!(later, Ok(expected.clone()));
+
+        let mut more = expected.encode();
+        more.packets.push("a packet more");
+        assert_eq!(Hello::parse(&native(&more)), Ok(expected));
+    }
+
+    #[test]
+    fn what_a_hello_must_say_is_checked() {
+        let (v, id, net) = (("v", 1.into()), ("id", "n".into()), ("net", "n".into()));
+        let (v, id, net): (_, (_, Value), (_, Value)) = (v, id, net);
+        let long = Value::from("x".repeat(257));
+        let table = [
+            (hello_of([id.clone(), net.clone()]), "v must be a number"),
+            (
+                hello_of([("v", (-1).into()), id.clone(), net.clone()]),
+                "v must be a number",
+            ),
+            (
+                hello_of([v.clone(), net.clone()]),
+                "id must be text of 1 to 256 bytes",
+            ),
+            (
+                hello_of([v.clone(), ("id", b"n".into()), net.clone()]),
+                "id must be text of 1 to 256 bytes",
+            ),
+            (
+                hello_of([v.clone(), id.clone()]),
+                "net must be text of at most 256 bytes",
+            ),
+            (
+                hello_of([v.clone(), id.clone(), ("net", long)]),
+                "net must be text of at most 256 bytes",
+            ),
+            (
+                hello_of([v.clone(), id.clone(), net.clone(), ("feat", 1.into())]),
+                "feat must be a list",
+            ),
+            (
+                hello_of([
+                    v.clone(),
+                    id.clone(),
+                    net.clone(),
+                    ("lim", Value::map([("frame", "1")])),
+                ]),
+                "lim.frame must be a number",
+            ),
+            (
+                hello_of([v, id, net, ("key", "text".into())]),
+                "key must be bytes",
+            ),
+        ];
+        for (read, rule) in table {
+            let message = "hello";
+            assert_eq!(read, Err(ControlFault::Field { message, rule }));
+        }
+        for body in [packets![], packets![1], packets![Value::array(["v"])]] {
+            let read = Hello::parse(&native(&OutControl::native(kind::HELLO, &body)));
+            assert_eq!(
+                read.unwrap_err().to_string(),
+                "hello: content must be a map"
+            );
+        }
+    }
+
+    #[test]
+    fn features_are_kept_up_to_a_limit() {
+        let features: Vec<String> = (0..65).map(|n| n.to_string()).collect();
+        let many = Hello {
+            features,
+            ..hello()
+        };
+        let read = Hello::parse(&native(&many.encode())).unwrap();
+        assert_eq!(read.features, many.features[..64]);
+    }
+
+    #[test]
+    fn pings_and_pongs_carry_their_number() {
+        for nonce in [0, u64::MAX] {
+            let (ping, pong) = (native(&encode_ping(nonce)), native(&encode_pong(nonce)));
+            assert_eq!((ping.kind, ping.nonce()), (kind::PING, Ok(nonce)));
+            assert_eq!((pong.kind, pong.nonce()), (kind::PONG, Ok(nonce)));
+        }
+        for body in [packets![], packets!["1"], packets![-1]] {
+            let fault = native(&OutControl::native(kind::PING, &body)).nonce();
+            assert_eq!(
+                fault.unwrap_err().to_string(),
+                "ping: nonce must be a number"
+            );
+        }
+    }
+
+    #[test]
+    fn native_messages_are_whispers_with_a_kind() {
+        let unknown = native(&OutControl::native(999, &packets!["x"]));
+        assert_eq!(unknown.kind, 999);
+        assert_eq!(unknown.body, Packets::from(packets!["x"]));
+
+        let mut broadcast = encode_ping(1);
+        broadcast.main = MainType::Broadcast;
+        assert_eq!(
+            carry(&broadcast),
+            Ok(Control::User),
+            "only a legacy user's own"
+        );
+
+        let mut kindless = encode_ping(1);
+        kindless.packets = packets!["ping"];
+        let fault = carry(&kindless).unwrap_err();
+        assert_eq!(fault.to_string(), "native: kind must be a number");
+    }
+}
