@@ -8,6 +8,7 @@ mod wire;
 pub use address::{Address, ParseAddressError};
 pub use id::{MessageId, NodeId, NodeIdError, ProtocolId};
 pub use protocol::{Encryption, Protocol};
+pub use wire::compress::Method;
 pub use wire::fault::{ControlFault, DecodeError, MessageFault, MsgpackFault};
 pub use wire::int::Int;
 #[cfg(feature = "serde")]

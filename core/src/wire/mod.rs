@@ -1,6 +1,7 @@
 //! Bytes to types and back. Knows no state.
 
 pub(crate) mod base58;
+pub(crate) mod compress;
 pub(crate) mod control;
 pub(crate) mod fault;
 pub(crate) mod fields;
