@@ -1,0 +1,320 @@
+//! The address book: whom to dial, and when.
+//!
+//! Nobody is forgotten because a dial failed; what fails is tried less often. The book is a
+//! machine of its own: it knows of links only what it is told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::chance::Chance;
+use crate::id::NodeId;
+use crate::time::Instant;
+
+/// Why an address is in the book; a later one counts for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// A peer told of it.
+    Told,
+    /// A native neighbour that was lost.
+    Lost,
+    /// The configuration names it.
+    Seed,
+    /// A legacy neighbour that was lost. It will not dial us again, so it is dialled whatever
+    /// the number of links.
+    Stray,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    standing: Standing,
+    id: Option<NodeId>,
+    /// Failures in a row.
+    failures: u32,
+    next: Instant,
+    /// Being dialled, or linked to.
+    busy: bool,
+}
+
+/// The addresses that this node knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Book {
+    max: usize,
+    redial_min: Duration,
+    redial_max: Duration,
+    entries: BTreeMap<Address, Entry>,
+    /// Addresses that turned out to be our own.
+    own: Vec<Address>,
+}
+
+/// A link that lived so long was a good one: the address starts afresh.
+const LONG_LIFE: Duration = Duration::from_secs(10);
+
+/// How many of our own addresses are remembered.
+const MAX_OWN: usize = 16;
+
+impl Book {
+    pub(crate) fn new(max: usize, redial_min: Duration, redial_max: Duration) -> Self {
+        Self {
+            max,
+            redial_min,
+            redial_max,
+            entries: BTreeMap::new(),
+            own: Vec::new(),
+        }
+    }
+
+    /// Notes an address, or raises its standing.
+    pub(crate) fn add(
+        &mut self,
+        address: &Address,
+        id: Option<&NodeId>,
+        standing: Standing,
+        next: Instant,
+    ) {
+        if address.port() == 0 || address.is_unspecified() || self.is_own(address) {
+            return;
+        }
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.standing = entry.standing.max(standing);
+            if id.is_some() {
+                entry.id = id.cloned();
+            }
+            return;
+        }
+        if self.entries.len() >= self.max && !self.evict(standing) {
+            return;
+        }
+        self.entries.insert(
+            address.clone(),
+            Entry {
+                standing,
+                id: id.cloned(),
+                failures: 0,
+                next,
+                busy: false,
+            },
+        );
+    }
+
+    /// Notes that an address is our own: it is never dialled again.
+    pub(crate) fn set_own(&mut self, address: &Address) {
+        self.entries.remove(address);
+        if !self.is_own(address) && self.own.len() < MAX_OWN {
+            self.own.push(address.clone());
+        }
+    }
+
+    pub(crate) fn is_own(&self, address: &Address) -> bool {
+        self.own.contains(address)
+    }
+
+    /// Notes that an address is being dialled or linked to.
+    pub(crate) fn set_busy(&mut self, address: &Address) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.busy = true;
+        }
+    }
+
+    /// Notes who is at an address. It is left alone for as long as there is a link to that node.
+    pub(crate) fn belongs_to(&mut self, address: &Address, id: &NodeId) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.id = Some(id.clone());
+            entry.busy = false;
+        }
+    }
+
+    /// Notes that a link to an address ended, and that it is to be dialled again: soon, but not at
+    /// once; and later each time, if links to it do not live long.
+    pub(crate) fn lost(
+        &mut self,
+        address: &Address,
+        lived: Duration,
+        chance: &mut Chance,
+        now: Instant,
+    ) {
+        if let Some(entry) = self.entries.get_mut(address)
+            && lived >= LONG_LIFE
+        {
+            entry.failures = 0;
+        }
+        self.failed(address, chance, now);
+    }
+
+    /// Forgets an address, unless it is a seed.
+    pub(crate) fn forget(&mut self, address: &Address) {
+        match self.entries.get_mut(address) {
+            Some(entry) if entry.standing == Standing::Seed => entry.busy = false,
+            Some(_) => {
+                self.entries.remove(address);
+            }
+            None => {}
+        }
+    }
+
+    /// Notes that a dial failed. Returns how long the address is left alone, if it is in the book.
+    pub(crate) fn failed(
+        &mut self,
+        address: &Address,
+        chance: &mut Chance,
+        now: Instant,
+    ) -> Option<Duration> {
+        let entry = self.entries.get_mut(address)?;
+        let doubled = 1u32.checked_shl(entry.failures).unwrap_or(u32::MAX);
+        let wait = self.redial_min.saturating_mul(doubled).min(self.redial_max);
+        let wait = spread(wait, chance);
+        entry.busy = false;
+        entry.failures = entry.failures.saturating_add(1);
+        entry.next = now.saturating_add(wait);
+        Some(wait)
+    }
+
+    /// Returns the address to dial now. With `only_strays`, the others have to wait for a free
+    /// place. The one that failed least comes first; among equals, the one of higher standing.
+    pub(crate) fn due(
+        &self,
+        only_strays: bool,
+        is_linked: impl Fn(&NodeId) -> bool,
+        now: Instant,
+    ) -> Option<Address> {
+        self.candidates(only_strays, is_linked)
+            .filter(|(_, entry)| entry.next <= now)
+            .min_by_key(|(_, entry)| (entry.failures, std::cmp::Reverse(entry.standing)))
+            .map(|(address, _)| address.clone())
+    }
+
+    /// Returns when [`due`](Self::due) will have something, if nothing else changes.
+    pub(crate) fn next(
+        &self,
+        only_strays: bool,
+        is_linked: impl Fn(&NodeId) -> bool,
+    ) -> Option<Instant> {
+        self.candidates(only_strays, is_linked)
+            .map(|(_, entry)| entry.next)
+            .min()
+    }
+
+    /// Returns all addresses, in order, with the failures in a row of each.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&Address, Option<&NodeId>, u32)> {
+        self.entries
+            .iter()
+            .map(|(address, entry)| (address, entry.id.as_ref(), entry.failures))
+    }
+
+    fn candidates(
+        &self,
+        only_strays: bool,
+        is_linked: impl Fn(&NodeId) -> bool,
+    ) -> impl Iterator<Item = (&Address, &Entry)> {
+        self.entries.iter().filter(move |(_, entry)| {
+            !entry.busy
+                && (!only_strays || entry.standing == Standing::Stray)
+                && !entry.id.as_ref().is_some_and(&is_linked)
+        })
+    }
+
+    /// Makes room for one of this standing: drops the idle one that is worth least, if it is worth
+    /// no more.
+    fn evict(&mut self, standing: Standing) -> bool {
+        let worst = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.busy && entry.standing != Standing::Seed)
+            .max_by_key(|(_, entry)| (std::cmp::Reverse(entry.standing), entry.failures))
+            .filter(|(_, entry)| entry.standing < standing || entry.failures > 0)
+            .map(|(address, _)| address.clone());
+        worst.is_some_and(|address| self.entries.remove(&address).is_some())
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        debug_assert!(self.entries.len() <= self.max, "the book is bounded");
+    }
+}
+
+/// Returns half to one and a half of `wait`, so that those who lost a node together do not dial it
+/// together.
+fn spread(wait: Duration, chance: &mut Chance) -> Duration {
+    let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX / 2);
+    Duration::from_micros((micros / 2).saturating_add(chance.below(micros)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn book() -> (Book, Chance) {
+        let book = Book::new(3, SECOND, Duration::from_secs(60));
+        (book, Chance::new([0; 32]))
+    }
+
+    fn address(port: u16) -> Address {
+        format!("10.0.0.1:{port}").parse().unwrap()
+    }
+
+    fn nobody(_: &NodeId) -> bool {
+        false
+    }
+
+    #[test]
+    fn a_failed_address_is_tried_again_less_and_less_often_and_never_forgotten() {
+        let (mut book, mut chance) = book();
+        let mut now = Instant::ZERO;
+        book.add(&address(1), None, Standing::Told, now);
+        for n in 0..40u32 {
+            assert_eq!(
+                book.due(false, nobody, now),
+                Some(address(1)),
+                "attempt {n}"
+            );
+            book.set_busy(&address(1));
+            assert_eq!(book.due(false, nobody, now), None);
+            let wait = book.failed(&address(1), &mut chance, now).unwrap();
+            let ideal = Duration::from_secs((1u64 << n.min(6)).min(60));
+            assert!(
+                wait >= ideal / 2 && wait < ideal + ideal / 2,
+                "{n}: {wait:?}"
+            );
+            now = book.next(false, nobody).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stray_is_dialled_when_all_places_are_taken() {
+        let (mut book, mut chance) = book();
+        book.add(&address(1), None, Standing::Seed, Instant::ZERO);
+        book.add(&address(2), None, Standing::Stray, Instant::ZERO);
+        assert_eq!(book.due(true, nobody, Instant::ZERO), Some(address(2)));
+        book.set_busy(&address(2));
+        assert_eq!(book.due(true, nobody, Instant::ZERO), None);
+        book.lost(&address(2), LONG_LIFE, &mut chance, Instant::ZERO);
+        assert_eq!(book.due(true, nobody, Instant::ZERO), None, "not at once");
+        let next = book.next(true, nobody).unwrap();
+        assert!(next <= Instant::ZERO.saturating_add(SECOND * 2));
+        assert_eq!(book.due(true, nobody, next), Some(address(2)));
+    }
+
+    #[test]
+    fn a_flood_of_addresses_displaces_no_seed_and_no_neighbour() {
+        let (mut book, mut chance) = book();
+        book.add(&address(1), None, Standing::Seed, Instant::ZERO);
+        book.add(&address(2), None, Standing::Lost, Instant::ZERO);
+        for port in 100..200 {
+            book.add(&address(port), None, Standing::Told, Instant::ZERO);
+            book.failed(&address(port), &mut chance, Instant::ZERO);
+            book.check_invariants();
+        }
+        let known: Vec<u16> = book.addresses().map(|(known, ..)| known.port()).collect();
+        assert_eq!(known.len(), 3);
+        assert!(known.contains(&1) && known.contains(&2), "{known:?}");
+    }
+
+    #[test]
+    fn our_own_address_is_never_dialled() {
+        let (mut book, _) = book();
+        book.set_own(&address(1));
+        book.add(&address(1), None, Standing::Seed, Instant::ZERO);
+        assert_eq!(book.due(false, nobody, Instant::ZERO), None);
+    }
+}

@@ -1,0 +1,341 @@
+//! Every limit and every wait, with its default and the reason for it.
+
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::error::ConfigError;
+use crate::protocol::Protocol;
+use crate::wire::compress::Method;
+
+/// How a node behaves. Start from `Config::default()` and change what you need.
+///
+/// "Guess" in a reason means just that: a value that worked, without a measurement behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Which network this node belongs to. Nodes of other networks are turned away.
+    ///
+    /// Default: subnet `mesh`, plaintext, as in py2p and js2p.
+    pub protocol: Protocol,
+
+    /// The address at which others can reach this node; it is told to every peer.
+    ///
+    /// Default: none. The node then can dial but is not dialled, and nobody dials it again after
+    /// a loss.
+    pub advertised: Option<Address>,
+
+    /// Addresses that this node dials from the start, and again for as long as it lives, whenever
+    /// it has fewer than [`max_dialed`](Self::max_dialed) dialled links.
+    ///
+    /// Default: none.
+    pub seeds: Vec<Address>,
+
+    /// How many links the node dials of its own accord. [`MeshState::connect`] is not bound by
+    /// it, and a lost legacy neighbour is dialled again even when it is reached.
+    ///
+    /// Default: 4, as in py2p and js2p.
+    ///
+    /// [`MeshState::connect`]: crate::MeshState::connect
+    pub max_dialed: usize,
+
+    /// How many links there may be in all, whoever dialled, with dials under way. At the limit, accepted links are
+    /// refused and dials fail.
+    ///
+    /// Default: 128. Each costs a socket and up to [`link_queue_limit`](Self::link_queue_limit).
+    pub max_links: usize,
+
+    /// How many accepted links may be without a complete handshake at one time. At the limit,
+    /// further ones are refused.
+    ///
+    /// Default: 32 (guess): enough for a network that comes back all at once, too few to starve
+    /// established peers of [`max_links`](Self::max_links).
+    pub max_pending: usize,
+
+    /// How many addresses the node remembers. At the limit the one that failed longest is
+    /// forgotten first; seeds and lost neighbours go last.
+    ///
+    /// Default: 1024, about 200 kB.
+    pub max_addresses: usize,
+
+    /// How many entries of a peer's list of peers are looked at; the rest is ignored.
+    ///
+    /// Default: 256.
+    pub max_peers_entries: usize,
+
+    /// The longest frame body taken from a peer, in bytes, as sent and as decompressed. A longer
+    /// one ends the link.
+    ///
+    /// Default: 4 MiB. py2p cannot send one longer than about 3.9 MB on loopback, and relays
+    /// must be able to carry what others may send.
+    pub max_frame_len: usize,
+
+    /// The longest message this node sends for its application, in bytes, packed. A longer one is
+    /// refused by the call.
+    ///
+    /// Default: 1 MiB + 4 KiB: a payload of 1 MiB with its header. py2p writes a frame in one go
+    /// and loses the tail of one that exceeds the free buffer space, so larger ones would be lost
+    /// behind it.
+    pub max_message_len: usize,
+
+    /// The deepest nesting of arrays and maps taken from a peer. A deeper one ends the link.
+    ///
+    /// Default: 512; py2p itself fails at about 330 and 490. At most 512.
+    pub max_depth: usize,
+
+    /// How many bytes may wait to be sent on one link. A link at which more would wait is closed
+    /// with [`CloseReason::Overflow`] and dialled again. A frame that is alone in the queue may be
+    /// longer.
+    ///
+    /// Own messages are accepted only while every link is below half of it
+    /// ([`SendError::Full`]), so that the other half is there for what is relayed.
+    ///
+    /// Default: 2 MiB: two of the longest messages.
+    ///
+    /// [`CloseReason::Overflow`]: crate::CloseReason::Overflow
+    /// [`SendError::Full`]: crate::SendError::Full
+    pub link_queue_limit: usize,
+
+    /// How many message ids are remembered to recognise duplicates. At the limit the oldest are
+    /// forgotten early, and an event says so.
+    ///
+    /// Default: 1,048,576, about 70 MB when full.
+    pub max_seen: usize,
+
+    /// How long a message id is remembered, so that a copy that arrives later is dropped.
+    ///
+    /// Default: 75 s. Legacy nodes relay for 60 s by the sender's clock, and one whose age is
+    /// exactly 60 s goes round until that second has ended; the rest is for slow paths. Must be
+    /// more than 61 s.
+    pub seen_ttl: Duration,
+
+    /// How many searches for distant nodes (to reply or to send to one node) may be under way. At
+    /// the limit a further one is refused.
+    ///
+    /// Default: 256.
+    pub max_searches: usize,
+
+    /// How long a distant node is searched for before the outcome is a failure.
+    ///
+    /// Default: 10 s (guess): several dials of py2p, each of which may block it for 1 s.
+    pub search_timeout: Duration,
+
+    /// How many control messages (handshakes again, peers, requests, renegotiations, unknown
+    /// whispers) of one link are looked at in one second. More are ignored, and an event says so
+    /// once.
+    ///
+    /// Default: 200. A py2p with a dead table entry sends 2,000 to 4,000 requests a second.
+    pub max_control_rate: u32,
+
+    /// The shortest time between two answers to requests for peers on one link.
+    ///
+    /// Default: 1 s.
+    pub peers_interval: Duration,
+
+    /// How long a dial may take before it has failed.
+    ///
+    /// Default: 10 s.
+    pub dial_timeout: Duration,
+
+    /// How long the dialling side waits for the first frame of the other side before it sends its
+    /// handshake unasked, in the one form that suits every kind of peer.
+    ///
+    /// Only a js2p WebSocket listener is silent for so long. Default: 500 ms.
+    pub silence_timeout: Duration,
+
+    /// How long a link may be without a complete handshake before it is closed.
+    ///
+    /// Default: 10 s.
+    pub handshake_timeout: Duration,
+
+    /// How long an unfinished frame may stay unfinished. A frame is given one more second for each
+    /// 4 KiB of it that have arrived, so that large ones get through slow links and a byte now and
+    /// then does not hold a link for ever.
+    ///
+    /// Default: 60 s, as in py2p.
+    pub half_frame_timeout: Duration,
+
+    /// How long a link may take no bytes while some wait for it, before it is closed.
+    ///
+    /// Default: 30 s (guess): longer than py2p's blocking dials.
+    pub stall_timeout: Duration,
+
+    /// How long a native link may be silent before the peer is asked for a sign of life. After twice
+    /// as long without one the link is closed. Legacy peers cannot be asked.
+    ///
+    /// Default: 30 s: about 5 bytes per second on an idle link.
+    pub ping_interval: Duration,
+
+    /// How long a link that is being closed may take to send what waits for it.
+    ///
+    /// Default: 5 s.
+    pub linger_timeout: Duration,
+
+    /// The wait before the first attempt to dial a lost neighbour or a failed address again. It
+    /// doubles with each failure, up to [`redial_max`](Self::redial_max), and is spread by chance
+    /// over half to one and a half of itself.
+    ///
+    /// Default: 1 s: by then a py2p that broke its own link has come to rest.
+    pub redial_min: Duration,
+
+    /// The longest wait between two attempts to dial an address. Default: 60 s.
+    pub redial_max: Duration,
+
+    /// The compression methods to use, the preferred first. Those whose feature is off are
+    /// ignored. Towards py2p the methods that can be padded come first whatever the order.
+    ///
+    /// Default: snappy, zlib, gzip, bz2, lzma.
+    pub compression: Vec<Method>,
+
+    /// Messages shorter than this are sent as they are to native peers.
+    ///
+    /// Default: 256 bytes: below, the headers of most methods eat the gain.
+    pub min_compress_len: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::default(),
+            advertised: None,
+            seeds: Vec::new(),
+            max_dialed: 4,
+            max_links: 128,
+            max_pending: 32,
+            max_addresses: 1024,
+            max_peers_entries: 256,
+            max_frame_len: 4 << 20,
+            max_message_len: (1 << 20) + (4 << 10),
+            max_depth: 512,
+            link_queue_limit: 2 << 20,
+            max_seen: 1 << 20,
+            seen_ttl: Duration::from_secs(75),
+            max_searches: 256,
+            search_timeout: Duration::from_secs(10),
+            max_control_rate: 200,
+            peers_interval: Duration::from_secs(1),
+            dial_timeout: Duration::from_secs(10),
+            silence_timeout: Duration::from_millis(500),
+            handshake_timeout: Duration::from_secs(10),
+            half_frame_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(30),
+            linger_timeout: Duration::from_secs(5),
+            redial_min: Duration::from_secs(1),
+            redial_max: Duration::from_secs(60),
+            compression: Method::built().collect(),
+            min_compress_len: 256,
+        }
+    }
+}
+
+impl Config {
+    /// Checks that the limits fit together.
+    ///
+    /// # Errors
+    ///
+    /// Names the first limit that cannot work, and why. [`MeshState::new`](crate::MeshState::new)
+    /// calls this.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let rules = [
+            (self.max_links > 0, "max_links", "must not be zero"),
+            (self.max_pending > 0, "max_pending", "must not be zero"),
+            (
+                self.max_dialed <= self.max_links,
+                "max_dialed",
+                "must not exceed max_links",
+            ),
+            (
+                self.seeds.len() <= self.max_addresses,
+                "max_addresses",
+                "must have room for the seeds",
+            ),
+            (
+                (1024..=1 << 30).contains(&self.max_frame_len),
+                "max_frame_len",
+                "must be between 1 KiB and 1 GiB",
+            ),
+            (
+                self.max_message_len >= 512,
+                "max_message_len",
+                "must be at least 512 bytes",
+            ),
+            (
+                self.max_message_len + 32 <= self.max_frame_len,
+                "max_message_len",
+                "must leave 32 bytes below max_frame_len for the checksum",
+            ),
+            (
+                (8..=512).contains(&self.max_depth),
+                "max_depth",
+                "must be between 8 and 512",
+            ),
+            (
+                self.link_queue_limit >= 4096,
+                "link_queue_limit",
+                "must be at least 4 KiB",
+            ),
+            (self.max_seen >= 1024, "max_seen", "must be at least 1024"),
+            (
+                self.seen_ttl > Duration::from_secs(61),
+                "seen_ttl",
+                "must be more than 61 s, the time for which legacy nodes relay",
+            ),
+            (
+                self.max_control_rate > 0,
+                "max_control_rate",
+                "must not be zero",
+            ),
+            (!self.redial_min.is_zero(), "redial_min", "must not be zero"),
+            (
+                self.redial_min <= self.redial_max,
+                "redial_max",
+                "must not be below redial_min",
+            ),
+            (
+                self.silence_timeout < self.handshake_timeout,
+                "silence_timeout",
+                "must be below handshake_timeout",
+            ),
+            (
+                !self.dial_timeout.is_zero() && !self.half_frame_timeout.is_zero(),
+                "dial_timeout and half_frame_timeout",
+                "must not be zero",
+            ),
+            (
+                !self.stall_timeout.is_zero() && !self.ping_interval.is_zero(),
+                "stall_timeout and ping_interval",
+                "must not be zero",
+            ),
+        ];
+        match rules.into_iter().find(|(holds, ..)| !holds) {
+            None => Ok(()),
+            Some((_, field, rule)) => Err(ConfigError { field, rule }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_consistent() {
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_broken_limit_is_named() {
+        type Change = fn(&mut Config);
+        let broken: [(&str, Change); 5] = [
+            ("max_links", |c| c.max_links = 0),
+            ("max_dialed", |c| c.max_dialed = c.max_links + 1),
+            ("seen_ttl", |c| c.seen_ttl = Duration::from_secs(61)),
+            ("max_depth", |c| c.max_depth = 513),
+            ("max_message_len", |c| c.max_message_len = c.max_frame_len),
+        ];
+        for (field, change) in broken {
+            let mut config = Config::default();
+            change(&mut config);
+            assert_eq!(config.check().map_err(|error| error.field), Err(field));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Frames: a length in four bytes, then a body; the body is `sha256(packed) packed`, compressed or
+//! not. See [`FrameReader`] for the stream and [`open`] for the body.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::error::PeerFault;
+use crate::id::MessageId;
+use crate::wire::compress::{self, DecompressFault, Method};
+
+/// The length of the length field.
+pub(crate) const PREFIX_LEN: usize = 4;
+
+/// The length of the checksum that a plain body starts with.
+pub(crate) const CHECKSUM_LEN: usize = 32;
+
+/// Room that is made for a body before its bytes arrive. A larger body gets more as they come: an
+/// announced length alone costs nothing.
+const EAGER_LEN: usize = 16 << 10;
+
+/// Nothing shorter than this can be a body: a checksum does not compress, and a message has at
+/// least one byte.
+const MIN_BODY_LEN: usize = CHECKSUM_LEN + 1;
+
+/// A whole frame as it came, its length field first. A relay passes on these very bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame(Bytes);
+
+impl Frame {
+    pub(crate) fn body(&self) -> Bytes {
+        self.0.slice(PREFIX_LEN..)
+    }
+
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+/// Cuts a byte stream into frames, however it is cut itself.
+#[derive(Clone, Debug)]
+pub(crate) struct FrameReader {
+    limit: usize,
+    /// The beginning of a frame. Empty between frames.
+    partial: BytesMut,
+}
+
+impl FrameReader {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            partial: BytesMut::new(),
+        }
+    }
+
+    /// Takes bytes from the front of `input`, and returns a frame once one is complete. With
+    /// `None`, all of `input` was taken.
+    ///
+    /// # Errors
+    ///
+    /// The announced length breaks a rule. The stream cannot be read on.
+    pub(crate) fn take(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, PeerFault> {
+        if self.partial.is_empty() {
+            // The usual case: a whole frame is there. One copy.
+            if let Some(len) = announced_len(input, self.limit)? {
+                if let Some((frame, rest)) = input.split_at_checked(PREFIX_LEN + len) {
+                    *input = rest;
+                    return Ok(Some(Frame(Bytes::copy_from_slice(frame))));
+                }
+                self.partial.reserve((PREFIX_LEN + len).min(EAGER_LEN));
+            }
+        } else if self.partial.len() < PREFIX_LEN {
+            self.fill(PREFIX_LEN, input);
+        }
+        let Some(len) = announced_len(&self.partial, self.limit)? else {
+            self.fill(PREFIX_LEN, input);
+            if self.partial.len() < PREFIX_LEN {
+                return Ok(None);
+            }
+            return self.take(input);
+        };
+        self.fill(PREFIX_LEN + len, input);
+        if self.partial.len() < PREFIX_LEN + len {
+            return Ok(None);
+        }
+        Ok(Some(Frame(self.partial.split().freeze())))
+    }
+
+    /// Moves bytes from the front of `input` until there are `len` of the frame.
+    fn fill(&mut self, len: usize, input: &mut &[u8]) {
+        let n = input.len().min(len - self.partial.len());
+        self.partial.extend_from_slice(&input[..n]);
+        input.advance(n);
+    }
+
+    /// Returns how many bytes of an unfinished frame there are.
+    pub(crate) fn partial_len(&self) -> usize {
+        self.partial.len()
+    }
+}
+
+/// Reads the length field, if it is all there.
+fn announced_len(bytes: &[u8], limit: usize) -> Result<Option<usize>, PeerFault> {
+    let Some(prefix) = bytes.first_chunk::<PREFIX_LEN>() else {
+        return Ok(None);
+    };
+    let len = u32::from_be_bytes(*prefix) as usize;
+    if len > limit {
+        return Err(PeerFault::FrameTooLong { len, limit });
+    }
+    if len < MIN_BODY_LEN {
+        return Err(PeerFault::FrameTooShort { len });
+    }
+    Ok(Some(len))
+}
+
+/// A body that was opened: its checksum fits.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) id: MessageId,
+    pub(crate) packed: Bytes,
+    /// How it was compressed.
+    pub(crate) method: Option<Method>,
+}
+
+/// Opens a body. The checksum is the judge of how it is compressed: what was negotiated is no sure
+/// guide, since a peer may send plain frames on a compressed link, and by an old list after a new one.
+///
+/// `last` is the method of the link's last frame. A guess by the first bytes and by `last` makes
+/// it one checksum and one decompression for nearly every frame.
+///
+/// # Errors
+///
+/// No way of reading it gives a fitting checksum, or one gives more than `limit` bytes.
+pub(crate) fn open(body: &Bytes, last: Option<Method>, limit: usize) -> Result<Opened, PeerFault> {
+    let sniffed = Method::sniff(body);
+    let guess = sniffed.or_else(|| last.filter(|method| *method == Method::Snappy));
+    let mut too_long = false;
+    let mut attempt = |method: Option<Method>| match method {
+        None => check(body.clone(), None),
+        Some(method) => match compress::decompress(method, body, limit) {
+            Ok(plain) => check(Bytes::from(plain), Some(method)),
+            Err(fault) => {
+                too_long |= matches!(fault, DecompressFault::TooLong { .. });
+                None
+            }
+        },
+    };
+    let methods = Method::built().filter(|method| Some(*method) != guess);
+    let opened = guess
+        .and_then(|method| attempt(Some(method)))
+        .or_else(|| attempt(None))
+        .or_else(|| methods.into_iter().find_map(|method| attempt(Some(method))));
+    opened.ok_or_else(|| {
+        if too_long {
+            PeerFault::FrameTooLong {
+                len: limit.saturating_add(1),
+                limit,
+            }
+        } else {
+            PeerFault::Checksum
+        }
+    })
+}
+
+fn check(plain: Bytes, method: Option<Method>) -> Option<Opened> {
+    if plain.len() <= CHECKSUM_LEN {
+        return None;
+    }
+    let packed = plain.slice(CHECKSUM_LEN..);
+    let id = MessageId::of(&packed);
+    (id.as_bytes()[..] == plain[..CHECKSUM_LEN]).then_some(Opened { id, packed, method })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(body: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(body.len()).unwrap();
+        [&len.to_be_bytes()[..], body].concat()
+    }
+
+    fn read_all(reader: &mut FrameReader, mut input: &[u8]) -> Result<Vec<Bytes>, PeerFault> {
+        let mut bodies = Vec::new();
+        while let Some(frame) = reader.take(&mut input)? {
+            bodies.push(frame.body());
+        }
+        assert!(input.is_empty());
+        Ok(bodies)
+    }
+
+    #[test]
+    fn the_length_is_checked_at_its_limits() {
+        for (len, expected) in [
+            (0, Err(PeerFault::FrameTooShort { len: 0 })),
+            (32, Err(PeerFault::FrameTooShort { len: 32 })),
+            (33, Ok(vec![])),
+            (100, Ok(vec![])),
+            (
+                101,
+                Err(PeerFault::FrameTooLong {
+                    len: 101,
+                    limit: 100,
+                }),
+            ),
+        ] {
+            let mut reader = FrameReader::new(100);
+            let prefix = u32::to_be_bytes(len);
+            assert_eq!(read_all(&mut reader, &prefix), expected, "length {len}");
+        }
+    }
+
+    #[test]
+    fn an_announced_length_alone_costs_little_memory() {
+        let mut reader = FrameReader::new(1 << 30);
+        let prefix = u32::to_be_bytes(1 << 30);
+        assert_eq!(read_all(&mut reader, &prefix), Ok(vec![]));
+        assert_eq!(read_all(&mut reader, b"x"), Ok(vec![]));
+        assert!(reader.partial.capacity() <= 2 * EAGER_LEN);
+        assert_eq!(reader.partial_len(), 5);
+    }
+
+    #[test]
+    fn a_plain_body_that_looks_like_zlib_is_opened() {
+        // A checksum that starts like a zlib header: found by trying.
+        let (packed, _) = (0u32..)
+            .map(|n| n.to_be_bytes())
+            .map(|packed| (packed, MessageId::of(&packed)))
+            .find(|(_, id)| Method::sniff(id.as_bytes()).is_some())
+            .expect("one in some hundreds");
+        let id = MessageId::of(&packed);
+        let body = Bytes::from([&id.as_bytes()[..], &packed].concat());
+        let opened = open(&body, None, 1000).expect("the checksum decides");
+        assert_eq!((opened.id, opened.method), (id, None));
+        assert_eq!(opened.packed[..], packed);
+    }
+
+    proptest! {
+        #[test]
+        fn any_cutting_gives_the_same_bodies(
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 33..300), 0..8),
+            cuts in prop::collection::vec(1usize..40, 1..200),
+        ) {
+            let stream: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
+            let mut reader = FrameReader::new(1000);
+            let mut got = Vec::new();
+            let mut rest = &stream[..];
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (piece, tail) = rest.split_at((*cut).min(rest.len()));
+                got.extend(read_all(&mut reader, piece).unwrap());
+                rest = tail;
+            }
+            prop_assert_eq!(got, bodies);
+            prop_assert_eq!(reader.partial_len(), 0);
+        }
+
+        #[test]
+        fn no_body_makes_opening_panic(body: Vec<u8>) {
+            let _ = open(&Bytes::from(body), Some(Method::Snappy), 4096);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What waits to be sent on one link: bounded, and let out only as far as the driver's credit
+//! goes.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::encode::ALIGNMENT;
+use crate::output::SendId;
+
+/// A queue of frames for one link.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    limit: usize,
+    frames: VecDeque<Queued>,
+    /// The bytes in `frames`.
+    len: usize,
+    credit: usize,
+    /// Whether the first of `frames` has lost its beginning to an earlier chunk.
+    begun: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Queued {
+    bytes: Bytes,
+    /// The length of the whole frame.
+    frame_len: usize,
+    send: Option<SendId>,
+}
+
+/// What may be written now.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) bytes: Bytes,
+    /// The length of the frame that ends with it.
+    pub(crate) ended: Option<usize>,
+    /// The tracked message that is all out with it.
+    pub(crate) sent: Option<SendId>,
+}
+
+/// The queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overflow {
+    pub(crate) limit: usize,
+}
+
+impl Outbox {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            frames: VecDeque::new(),
+            len: 0,
+            credit: 0,
+            begun: false,
+        }
+    }
+
+    /// Adds a frame. One that is alone may be longer than the limit.
+    pub(crate) fn push(&mut self, frame: Bytes, send: Option<SendId>) -> Result<(), Overflow> {
+        if !self.frames.is_empty() && self.len.saturating_add(frame.len()) > self.limit {
+            return Err(Overflow { limit: self.limit });
+        }
+        self.len += frame.len();
+        self.frames.push_back(Queued {
+            frame_len: frame.len(),
+            bytes: frame,
+            send,
+        });
+        Ok(())
+    }
+
+    pub(crate) const fn grant(&mut self, credit: usize) {
+        self.credit = self.credit.saturating_add(credit);
+    }
+
+    /// Takes out what may be written now: a frame, or the part of one that the credit allows. With
+    /// `aligned`, a frame is only cut at multiples of 8 bytes, as it is the reader that must never
+    /// see it cut elsewhere.
+    pub(crate) fn pop(&mut self, aligned: bool) -> Option<Chunk> {
+        let first = self.frames.front_mut()?;
+        let whole = first.bytes.len();
+        let allowed = if whole <= self.credit {
+            whole
+        } else if aligned {
+            self.credit - self.credit % ALIGNMENT
+        } else {
+            self.credit
+        };
+        if allowed == 0 {
+            return None;
+        }
+        let bytes = first.bytes.split_to(allowed);
+        let is_whole = first.bytes.is_empty();
+        let done = is_whole.then_some((first.frame_len, first.send));
+        if is_whole {
+            self.frames.pop_front();
+        }
+        self.begun = !is_whole;
+        self.len -= allowed;
+        self.credit -= allowed;
+        Some(Chunk {
+            bytes,
+            ended: done.map(|(frame_len, _)| frame_len),
+            sent: done.and_then(|(_, send)| send),
+        })
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Returns whether so little waits that own messages are accepted.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.len <= self.limit / 2
+    }
+
+    /// Drops what waits, but for the rest of a frame whose beginning is out, and returns the tracked messages among it.
+    pub(crate) fn abandon(&mut self) -> Vec<SendId> {
+        let keep = usize::from(self.begun);
+        let dropped = self.frames.split_off(keep.min(self.frames.len()));
+        self.len = self.frames.iter().map(|frame| frame.bytes.len()).sum();
+        dropped.into_iter().filter_map(|frame| frame.send).collect()
+    }
+
+    /// Returns the tracked messages that are not all out.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = SendId> + '_ {
+        self.frames.iter().filter_map(|frame| frame.send)
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        let len: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();
+        debug_assert_eq!(len, self.len, "the byte count is that of the queue");
+        debug_assert!(
+            self.frames.len() <= 1 || self.len <= self.limit,
+            "only a frame that is alone may be over the limit"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(len: usize) -> Bytes {
+        Bytes::from(vec![1; len])
+    }
+
+    fn drain(outbox: &mut Outbox, aligned: bool) -> Vec<usize> {
+        std::iter::from_fn(|| outbox.pop(aligned))
+            .map(|chunk| chunk.bytes.len())
+            .collect()
+    }
+
+    #[test]
+    fn no_more_goes_out_than_was_granted() {
+        let mut outbox = Outbox::new(1000);
+        outbox.push(frame(100), None).unwrap();
+        outbox.push(frame(50), None).unwrap();
+        assert_eq!(drain(&mut outbox, false), [0; 0]);
+        outbox.grant(30);
+        assert_eq!(drain(&mut outbox, false), [30]);
+        outbox.grant(90);
+        assert_eq!(drain(&mut outbox, false), [70, 20]);
+        assert_eq!(outbox.len(), 30);
+        outbox.grant(usize::MAX);
+        assert_eq!(drain(&mut outbox, false), [30]);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn an_aligned_frame_is_cut_at_multiples_of_eight() {
+        let mut outbox = Outbox::new(1000);
+        outbox.push(frame(64), None).unwrap();
+        outbox.grant(30);
+        assert_eq!(drain(&mut outbox, true), [24]);
+        outbox.grant(1);
+        assert_eq!(drain(&mut outbox, true), [0; 0], "seven bytes of credit");
+        outbox.grant(1);
+        assert_eq!(drain(&mut outbox, true), [8]);
+        outbox.grant(100);
+        assert_eq!(drain(&mut outbox, true), [32]);
+    }
+
+    #[test]
+    fn the_limit_holds_but_for_a_frame_that_is_alone() {
+        let mut outbox = Outbox::new(100);
+        outbox.push(frame(500), None).unwrap();
+        assert_eq!(outbox.push(frame(1), None), Err(Overflow { limit: 100 }));
+        outbox.grant(1000);
+        drain(&mut outbox, false);
+        for (len, expected) in [
+            (60, Ok(())),
+            (40, Ok(())),
+            (1, Err(Overflow { limit: 100 })),
+        ] {
+            assert_eq!(outbox.push(frame(len), None), expected, "{len} more");
+        }
+        outbox.check_invariants();
+    }
+
+    #[test]
+    fn what_was_begun_is_finished_when_the_rest_is_abandoned() {
+        let mut outbox = Outbox::new(1000);
+        outbox.push(frame(10), Some(SendId(1))).unwrap();
+        outbox.push(frame(10), Some(SendId(2))).unwrap();
+        outbox.grant(4);
+        drain(&mut outbox, false);
+        assert_eq!(outbox.abandon(), [SendId(2)]);
+        outbox.grant(100);
+        assert_eq!(drain(&mut outbox, false), [6]);
+    }
+}

@@ -1,0 +1,312 @@
+//! What comes out of the state: things for the driver to do, in the order in which to do them.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::address::Address;
+use crate::error::{CloseReason, ConnectError};
+use crate::id::{MessageId, NodeId};
+use crate::message::Message;
+use crate::wire::refusal::PayloadFault;
+
+/// A byte stream to another node. Given out by the state, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(crate) u64);
+
+impl LinkId {
+    /// Returns the number behind the id, for logs and maps.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "link {}", self.0)
+    }
+}
+
+/// An attempt to reach an address. Given out by the state, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialId(pub(crate) u64);
+
+impl DialId {
+    /// Returns the number behind the id, for logs and maps.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+/// A message to one node on its way. Given out by the state, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SendId(pub(crate) u64);
+
+impl SendId {
+    /// Returns the number behind the id, for logs and maps.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+/// Which end of a link this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a link has two ends")]
+pub enum Side {
+    /// This node dialled.
+    Dialed,
+    /// The other node dialled.
+    Accepted,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dialed => "dialed",
+            Self::Accepted => "accepted",
+        })
+    }
+}
+
+/// What kind of node a peer is, as its handshake shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum PeerKind {
+    /// An rs2p node: it sent the hello of native links.
+    Native,
+    /// py2p on CPython 3: ids and protocol id in binary.
+    Py2p,
+    /// py2p on CPython 2.7: the same, and hosts in binary too.
+    Py2p27,
+    /// js2p: ids and protocol id as text.
+    Js2p,
+    /// None of these; it gets what every kind of peer can stand.
+    Other,
+}
+
+impl fmt::Display for PeerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "rs2p",
+            Self::Py2p => "py2p",
+            Self::Py2p27 => "py2p on CPython 2.7",
+            Self::Js2p => "js2p",
+            Self::Other => "unknown",
+        })
+    }
+}
+
+/// Whether bytes may share a TLS record with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "drivers handle both")]
+pub enum Batching {
+    /// They may: the more in one write, the better.
+    Free,
+    /// They must not: over TLS these bytes begin a record, and are flushed before others follow. py2p does
+    /// not see what a record holds after the end of a frame until more data comes.
+    OwnRecord,
+}
+
+/// One thing that the driver has to do. Carry them out in the order in which they come.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "drivers handle all of them")]
+pub enum Output {
+    /// Open a byte stream to this address, then call
+    /// [`handle_dial_succeeded`](crate::MeshState::handle_dial_succeeded) or
+    /// [`handle_dial_failed`](crate::MeshState::handle_dial_failed).
+    Dial(DialId, Address),
+    /// The outcome of this dial is of no interest any more: stop it, and drop the stream if there
+    /// is one. Telling the outcome all the same does no harm.
+    CancelDial(DialId),
+    /// Write these bytes to the link, after everything already written to it. Never more than the
+    /// link's credit, which they use up.
+    Send {
+        /// The link to write to.
+        link: LinkId,
+        /// What to write; never empty.
+        bytes: Bytes,
+        /// Whether they may share a TLS record with what follows.
+        batching: Batching,
+    },
+    /// Flush what was written, then close the link. No later output names it, and inputs that do
+    /// are ignored.
+    Close(LinkId, CloseReason),
+    /// A message for the application.
+    Message(Message),
+    /// Something that the application may want to know. It may be ignored.
+    Event(Event),
+}
+
+/// Something that happened to the node.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The first link of this node was established: it is part of a network.
+    Joined,
+    /// A link was established after there had been none for a while.
+    JoinedAgain,
+    /// The last link is gone. The node goes on trying.
+    Isolated,
+    /// A link was established. It is in the table of peers by now.
+    PeerUp(PeerInfo),
+    /// An established link ended.
+    PeerDown {
+        /// The peer as it was.
+        peer: PeerInfo,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A link ended before it was established.
+    Rejected {
+        /// The address that was dialled, or that the link was accepted from.
+        address: Address,
+        /// Which end we were.
+        side: Side,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// What [`connect`](crate::MeshState::connect) asked for was done.
+    Connected {
+        /// The dial that `connect` returned.
+        dial: DialId,
+        /// Who is there.
+        peer: NodeId,
+    },
+    /// What [`connect`](crate::MeshState::connect) asked for cannot be done.
+    ConnectFailed {
+        /// The dial that `connect` returned.
+        dial: DialId,
+        /// The address.
+        address: Address,
+        /// Why.
+        error: ConnectError,
+    },
+    /// A dial of the node's own accord failed.
+    DialFailed {
+        /// The address.
+        address: Address,
+        /// Why.
+        error: ConnectError,
+        /// How long it will be left alone, unless something else makes it worth a dial.
+        retry_in: Duration,
+    },
+    /// What became of a message to one node.
+    Sent {
+        /// What [`send_to`](crate::MeshState::send_to) or [`reply`](crate::MeshState::reply) returned.
+        send: SendId,
+        /// What became of it.
+        outcome: SendOutcome,
+    },
+    /// Every link's queue is below half again, after a message was refused as
+    /// [`SendError::Full`](crate::SendError::Full).
+    Room,
+    /// A message was not sent to a peer that could not live with it.
+    Withheld {
+        /// The message.
+        id: MessageId,
+        /// The peer that does not get it.
+        peer: NodeId,
+        /// What would break the peer.
+        why: WithheldReason,
+    },
+    /// A broadcast was dropped: it is older than the 60 s of the legacy protocol, by its sender's
+    /// clock and ours.
+    Expired {
+        /// Who sent it.
+        sender: NodeId,
+        /// By how many seconds it is too old.
+        seconds: u64,
+    },
+    /// A peer sends more control messages than
+    /// [`Config::max_control_rate`](crate::Config::max_control_rate); for the rest of this second they
+    /// are ignored.
+    ControlFlood {
+        /// The link it comes in on.
+        link: LinkId,
+        /// The limit.
+        limit: u32,
+    },
+    /// More ids came than [`Config::max_seen`](crate::Config::max_seen): the oldest were forgotten
+    /// early, and a late copy of their messages would be taken for new.
+    SeenOverflow {
+        /// How many were forgotten.
+        forgotten: usize,
+    },
+    /// The node has shut down: every link is closed, and no output follows.
+    ShutDown,
+}
+
+/// Why a message was not sent to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WithheldReason {
+    /// Its frame is longer than what legacy nodes relay without damage.
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The peer would end the link on such content.
+    Content(PayloadFault),
+}
+
+impl fmt::Display for WithheldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { limit } => write!(f, "frames for it end at {limit} bytes"),
+            Self::Content(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// What became of a message to one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendOutcome {
+    /// All its bytes were handed to the driver, on a link to that node. The legacy protocol has no
+    /// acknowledgement, so this is all that can be known there.
+    Sent {
+        /// The link.
+        link: LinkId,
+    },
+    /// The link ended before all its bytes were handed to the driver.
+    LinkLost(CloseReason),
+    /// Nobody answered the search for the node in time.
+    NotFound,
+    /// The node's address was found, and dialling it failed.
+    Unreachable(ConnectError),
+    /// The node was shut down first.
+    ShutDown,
+}
+
+impl fmt::Display for SendOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sent { link } => write!(f, "sent on {link}"),
+            Self::LinkLost(reason) => write!(f, "the link was lost: {reason}"),
+            Self::NotFound => f.write_str("nobody knows a way to that node"),
+            Self::Unreachable(error) => write!(f, "found, but out of reach: {error}"),
+            Self::ShutDown => f.write_str("this node was shut down"),
+        }
+    }
+}
+
+/// A peer with an established link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerInfo {
+    /// Its id.
+    pub id: NodeId,
+    /// What kind of node it is.
+    pub kind: PeerKind,
+    /// The link to it.
+    pub link: LinkId,
+    /// Which end we are.
+    pub side: Side,
+    /// The address that was dialled, or that the link was accepted from.
+    pub remote: Address,
+    /// The address at which it says it can be reached.
+    pub address: Option<Address>,
+    /// How long it took to answer our greeting, if it has: an upper bound of the round trip.
+    pub round_trip: Option<Duration>,
+}
