@@ -17,6 +17,9 @@ mod protocol;
 mod search;
 mod seen;
 mod snapshot;
+mod state;
+#[cfg(test)]
+mod tests;
 mod time;
 mod timers;
 mod wire;
@@ -34,6 +37,7 @@ pub use output::{
 };
 pub use protocol::{Encryption, Protocol};
 pub use snapshot::{AddressInfo, LinkInfo, LinkState, Snapshot};
+pub use state::MeshState;
 pub use time::{Instant, UnixTime};
 pub use wire::compress::Method;
 pub use wire::fault::{ControlFault, DecodeError, MessageFault, MsgpackFault};

@@ -1,0 +1,525 @@
+//! [`MeshState`]: the entry points, the drain, the deadlines. What a message, a greeting or a dial
+//! leads to is in the modules below.
+
+mod application;
+mod dialing;
+mod greeting;
+mod receive;
+mod transmit;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::book::{Book, Standing};
+use crate::chance::Chance;
+use crate::config::Config;
+use crate::error::{AcceptError, CloseReason, ConfigError, PeerFault};
+use crate::frame::Frame;
+use crate::id::{NodeId, ProtocolId};
+use crate::link::{Link, Stage};
+use crate::output::{DialId, Event, LinkId, Output, PeerInfo, SendId, SendOutcome, Side};
+use crate::search::Searches;
+use crate::seen::Seen;
+use crate::snapshot::{AddressInfo, LinkInfo, Snapshot};
+use crate::state::dialing::Dial;
+use crate::time::{Instant, UnixTime, WallClock};
+use crate::timers::{Timer, Timers};
+
+/// One node of the network, without its sockets and clocks.
+///
+/// See the [crate documentation](crate) for the contract and for the loop that drives it.
+#[derive(Clone, Debug)]
+pub struct MeshState {
+    config: Config,
+    id: NodeId,
+    protocol_id: ProtocolId,
+    chance: Chance,
+    clock: WallClock,
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    links: BTreeMap<LinkId, Link>,
+    /// The established link to each peer. Every entry is in `links`, and every established link
+    /// is here.
+    peers: BTreeMap<NodeId, LinkId>,
+    dials: BTreeMap<DialId, Dial>,
+    book: Book,
+    seen: Seen,
+    searches: Searches,
+    phase: Phase,
+    /// The last number given to a link, dial or send.
+    last_number: u64,
+    /// The number in the next trailer that makes a message differ from an equal one.
+    next_trailer: u64,
+    /// Whether there was a link before.
+    has_joined: bool,
+    /// Whether a message was refused for want of room.
+    is_waiting_for_room: bool,
+    /// Whether something has changed that may make a dial due.
+    should_dial: bool,
+    /// When the neighbours were last asked for peers after a loss.
+    asked_for_peers: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// Links flush what they hold and close; nothing new begins.
+    ShuttingDown,
+    ShutDown,
+}
+
+impl MeshState {
+    /// Returns a node that has no links yet, and whose first outputs are the dials of its seeds.
+    ///
+    /// `seed` is its only source of chance: two nodes with the same seed and the same advertised
+    /// address have the same id, so a driver draws 32 fresh random bytes. `now` is the driver's clock at
+    /// this moment, `wall` the calendar's.
+    ///
+    /// # Errors
+    ///
+    /// The configuration breaks a rule of [`Config::check`].
+    pub fn new(
+        config: Config,
+        seed: [u8; 32],
+        now: Instant,
+        wall: UnixTime,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut chance = Chance::new(seed);
+        let protocol_id = config.protocol.id();
+        let id = NodeId::derive(config.advertised.as_ref(), &protocol_id, &chance.bytes());
+        let mut book = Book::new(config.max_addresses, config.redial_min, config.redial_max);
+        if let Some(own) = &config.advertised {
+            book.set_own(own);
+        }
+        for address in &config.seeds {
+            book.add(address, None, Standing::Seed, now);
+        }
+        let seen = Seen::new(config.seen_ttl, config.max_seen);
+        let mut state = Self {
+            config,
+            id,
+            protocol_id,
+            chance,
+            clock: WallClock::new(now, wall),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            links: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            book,
+            seen,
+            searches: Searches::default(),
+            phase: Phase::Running,
+            last_number: 0,
+            next_trailer: 0,
+            has_joined: false,
+            is_waiting_for_room: false,
+            should_dial: true,
+            asked_for_peers: None,
+        };
+        state.settle(now);
+        Ok(state)
+    }
+
+    /// A byte stream was accepted from this address. Returns the id of the new link, which has no
+    /// credit yet.
+    ///
+    /// # Errors
+    ///
+    /// A limit is reached, or the node is shut down. The driver drops the stream; nothing else
+    /// has changed.
+    pub fn handle_accepted(&mut self, from: Address, now: Instant) -> Result<LinkId, AcceptError> {
+        if self.phase != Phase::Running {
+            return Err(AcceptError::ShutDown);
+        }
+        if self.links.len() + self.dials_in_the_air() >= self.config.max_links {
+            let limit = self.config.max_links;
+            return Err(AcceptError::TooManyLinks { limit });
+        }
+        let pending = self.links.values().filter(|link| {
+            link.side == Side::Accepted
+                && !matches!(link.stage, Stage::Established | Stage::Closing)
+        });
+        if pending.count() >= self.config.max_pending {
+            let limit = self.config.max_pending;
+            return Err(AcceptError::TooManyPending { limit });
+        }
+        let link = self.add_link(Side::Accepted, from, None, now);
+        self.settle(now);
+        Ok(link)
+    }
+
+    /// A dial that the state asked for gave a byte stream. Returns the id of the new link, which
+    /// has no credit yet; or `None` if the dial is of no interest any more, and the stream is to be dropped.
+    pub fn handle_dial_succeeded(&mut self, dial: DialId, now: Instant) -> Option<LinkId> {
+        let under_way = self.dials.get_mut(&dial)?;
+        if under_way.link.is_some() {
+            return None;
+        }
+        let remote = under_way.address.clone();
+        let link = self.add_link(Side::Dialed, remote, Some(dial), now);
+        if let Some(under_way) = self.dials.get_mut(&dial) {
+            under_way.link = Some(link);
+        }
+        self.timers.cancel(Timer::Dial(dial));
+        self.greet(link, now);
+        self.settle(now);
+        Some(link)
+    }
+
+    /// A dial that the state asked for failed. One that is of no interest any more is ignored.
+    pub fn handle_dial_failed(&mut self, dial: DialId, failure: crate::DialFailure, now: Instant) {
+        if self
+            .dials
+            .get(&dial)
+            .is_some_and(|dial| dial.link.is_none())
+        {
+            self.dial_failed(dial, crate::ConnectError::Dial(failure), now);
+        }
+        self.settle(now);
+    }
+
+    /// Bytes arrived on a link, cut anywhere. Bytes on a link that is closed or closing are ignored: they
+    /// were under way when it was closed.
+    pub fn handle_bytes(&mut self, link: LinkId, mut bytes: &[u8], now: Instant) {
+        while let Some(frame) = self.next_frame(link, &mut bytes, now) {
+            self.on_frame(link, frame, now);
+        }
+        self.watch_half_frame(link, now);
+        self.settle(now);
+    }
+
+    /// A link can take so many more bytes, on top of what it could take before. A link begins with none.
+    pub fn handle_credit(&mut self, link: LinkId, bytes: usize, now: Instant) {
+        if let Some(open) = self.links.get_mut(&link) {
+            open.outbox.grant(bytes);
+            if bytes > 0 {
+                // Progress: the wait for it begins anew.
+                self.timers.cancel(Timer::Stall(link));
+            }
+            self.flush(link, now);
+        }
+        self.settle(now);
+    }
+
+    /// A link was closed by the other side, or broke. No [`Output::Close`] follows for it.
+    pub fn handle_closed(&mut self, link: LinkId, now: Instant) {
+        if let Some(gone) = self.remove_link(link) {
+            self.lose_unsent(&gone, &CloseReason::PeerClosed);
+            if gone.stage != Stage::Closing {
+                self.on_link_gone(&gone, &CloseReason::PeerClosed, now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Time has passed. It does no harm to call this early, late or twice: what is not due is not done.
+    ///
+    /// Afterwards [`poll_timeout`](Self::poll_timeout) is `None` or later than `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.on_timer(timer, now);
+        }
+        self.settle(now);
+    }
+
+    /// Returns the next thing to do, the oldest first. To be called after every input until it
+    /// returns `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called; `None` means never.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Returns this node's id. It is new for every node made.
+    pub const fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    /// Returns the id of the network: subnet, encryption and protocol version, hashed.
+    pub const fn protocol_id(&self) -> &ProtocolId {
+        &self.protocol_id
+    }
+
+    /// Returns the configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns the peers with an established link, by id.
+    pub fn peers(&self) -> impl Iterator<Item = PeerInfo> + '_ {
+        let links = self.peers.values().filter_map(|link| self.links.get(link));
+        links.filter_map(Link::peer_info)
+    }
+
+    /// Returns what is inside, for operators and simulators.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            id: self.id.clone(),
+            peers: self.peers().collect(),
+            links: self.links.values().map(LinkInfo::of).collect(),
+            addresses: self.book.addresses().map(AddressInfo::of).collect(),
+            dials: self.dials_in_the_air(),
+            seen: self.seen.len(),
+            waiting_for_route: self.searches.waiting(),
+            undrained: self.outputs.len(),
+        }
+    }
+
+    /// Brings what follows from other things up to date, at the end of every input.
+    fn settle(&mut self, now: Instant) {
+        if self.should_dial {
+            self.should_dial = false;
+            self.dial_what_is_due(now);
+        }
+        self.announce_room();
+        self.finish_shutdown();
+        if cfg!(debug_assertions) {
+            self.check_invariants(now);
+        }
+    }
+
+    fn add_link(
+        &mut self,
+        side: Side,
+        remote: Address,
+        dial: Option<DialId>,
+        now: Instant,
+    ) -> LinkId {
+        let id = LinkId(self.number());
+        tracing::debug!(%id, %side, %remote, "link opened");
+        let link = Link::new(id, side, remote, dial, &self.config, now);
+        self.links.insert(id, link);
+        let deadline = now.saturating_add(self.config.handshake_timeout);
+        self.timers.set(Timer::Handshake(id), deadline);
+        id
+    }
+
+    /// Takes the next frame off `bytes`; or none if the link is, or thereby gets, closed.
+    fn next_frame(&mut self, link: LinkId, bytes: &mut &[u8], now: Instant) -> Option<Frame> {
+        let open = self.links.get_mut(&link)?;
+        if open.stage == Stage::Closing {
+            return None;
+        }
+        if open.reader.partial_len() == 0 {
+            open.frame_began = now;
+        }
+        match open.reader.take(bytes) {
+            Ok(Some(frame)) => {
+                open.note_frame(now);
+                Some(frame)
+            }
+            Ok(None) => None,
+            Err(fault) => {
+                self.close(link, CloseReason::Fault(fault), now);
+                None
+            }
+        }
+    }
+
+    /// Sets the deadline of an unfinished frame: one second more for each 4 KiB that came.
+    fn watch_half_frame(&mut self, link: LinkId, now: Instant) {
+        let Some(open) = self.links.get(&link) else {
+            return;
+        };
+        let partial = open.reader.partial_len();
+        if partial == 0 || open.stage == Stage::Closing {
+            self.timers.cancel(Timer::HalfFrame(link));
+            return;
+        }
+        let bonus = Duration::from_secs((partial >> 12) as u64);
+        let allowed = self.config.half_frame_timeout.saturating_add(bonus);
+        let deadline = open.frame_began.saturating_add(allowed);
+        if deadline <= now {
+            self.close(link, CloseReason::HalfFrameTimeout, now);
+        } else {
+            self.timers.set(Timer::HalfFrame(link), deadline);
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Dial(dial) => {
+                let failure = crate::DialFailure::TimedOut;
+                self.outputs.push_back(Output::CancelDial(dial));
+                self.dial_failed(dial, crate::ConnectError::Dial(failure), now);
+            }
+            Timer::Silence(link) => self.break_silence(link, now),
+            Timer::Handshake(link) => self.on_handshake_timeout(link, now),
+            Timer::HalfFrame(link) => self.close(link, CloseReason::HalfFrameTimeout, now),
+            Timer::Stall(link) => self.close(link, CloseReason::Stalled, now),
+            Timer::Pace(link) => {
+                if let Some(open) = self.links.get_mut(&link) {
+                    open.paced = false;
+                    self.flush(link, now);
+                }
+            }
+            Timer::Idle(link) => self.on_idle(link, now),
+            Timer::Linger(link) => self.cut(link),
+            Timer::Reintroduce(link) => self.reintroduce(link, now),
+            Timer::Redial => self.should_dial = true,
+            Timer::Search => {
+                for waiting in self.searches.take_due(now) {
+                    self.tell_outcome(waiting.send, SendOutcome::NotFound);
+                }
+                self.watch_searches();
+            }
+        }
+    }
+
+    /// Closes a link: at once if it is at fault, else as soon as what waits for it is out.
+    fn close(&mut self, id: LinkId, reason: CloseReason, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.stage == Stage::Closing {
+            return;
+        }
+        if !matches!(reason, CloseReason::Requested | CloseReason::ShutDown) {
+            for send in link.outbox.abandon() {
+                self.tell_outcome(send, SendOutcome::LinkLost(reason.clone()));
+            }
+        }
+        self.introduce_before_closing(id, &reason, now);
+        let Some(mut link) = self.remove_link(id) else {
+            return;
+        };
+        self.on_link_gone(&link, &reason, now);
+        let is_stuck = matches!(
+            reason,
+            CloseReason::Stalled
+                | CloseReason::Silent
+                | CloseReason::Overflow { .. }
+                | CloseReason::HalfFrameTimeout
+        );
+        if link.outbox.is_empty() || is_stuck {
+            self.lose_unsent(&link, &reason);
+            self.outputs.push_back(Output::Close(id, reason));
+        } else {
+            link.stage = Stage::Closing;
+            link.closing = Some(reason);
+            self.links.insert(id, link);
+            let deadline = now.saturating_add(self.config.linger_timeout);
+            self.timers.set(Timer::Linger(id), deadline);
+        }
+    }
+
+    /// Ends a link that lingers, flushed or not.
+    fn cut(&mut self, id: LinkId) {
+        let Some(mut link) = self.remove_link(id) else {
+            return;
+        };
+        let reason = link.closing.take().unwrap_or(CloseReason::Requested);
+        self.lose_unsent(&link, &reason);
+        self.outputs.push_back(Output::Close(id, reason));
+    }
+
+    /// Tells what became of the messages that a link did not get out.
+    fn lose_unsent(&mut self, link: &Link, reason: &CloseReason) {
+        for send in link.outbox.unsent() {
+            self.tell_outcome(send, SendOutcome::LinkLost(reason.clone()));
+        }
+    }
+
+    fn remove_link(&mut self, id: LinkId) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        self.timers.cancel_link(id);
+        if let Some(peer) = link.peer_id()
+            && self.peers.get(peer) == Some(&id)
+        {
+            let peer = peer.clone();
+            self.peers.remove(&peer);
+        }
+        Some(link)
+    }
+
+    /// Does what follows from the end of a link, which is out of the tables already.
+    fn on_link_gone(&mut self, gone: &Link, reason: &CloseReason, now: Instant) {
+        tracing::debug!(id = %gone.id, stage = ?gone.stage, %reason, "link ended");
+        self.should_dial = true;
+        self.retry_after(gone, reason, now);
+        if gone.is_established() {
+            self.on_peer_lost(gone, reason, now);
+        } else {
+            self.event(Event::Rejected {
+                address: gone.remote.clone(),
+                side: gone.side,
+                reason: reason.clone(),
+            });
+        }
+        if let Some(peer) = gone.peer_id() {
+            self.revive_held(now);
+            if let Some(&survivor) = self.peers.get(peer) {
+                self.plan_reintroduction(survivor, now);
+            }
+        }
+    }
+
+    fn on_peer_lost(&mut self, gone: &Link, reason: &CloseReason, now: Instant) {
+        if let Some(peer) = gone.peer_info() {
+            let reason = reason.clone();
+            self.event(Event::PeerDown { peer, reason });
+        }
+        if self.phase != Phase::Running {
+            return;
+        }
+        if self.peers.is_empty() {
+            self.event(Event::Isolated);
+        } else {
+            self.ask_for_peers(now);
+        }
+    }
+
+    fn finish_shutdown(&mut self) {
+        if self.phase == Phase::ShuttingDown && self.links.is_empty() {
+            self.phase = Phase::ShutDown;
+            self.event(Event::ShutDown);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn tell_outcome(&mut self, send: SendId, outcome: SendOutcome) {
+        self.event(Event::Sent { send, outcome });
+    }
+
+    fn fault(&mut self, link: LinkId, fault: impl Into<PeerFault>, now: Instant) {
+        self.close(link, CloseReason::Fault(fault.into()), now);
+    }
+
+    const fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    fn check_invariants(&self, now: Instant) {
+        for (peer, link) in &self.peers {
+            let link = self.links.get(link).expect("a peer's link is open");
+            debug_assert!(link.is_established() && link.leads_to(peer), "{}", link.id);
+        }
+        let established = self.links.values().filter(|link| link.is_established());
+        debug_assert_eq!(
+            established.count(),
+            self.peers.len(),
+            "one link for each peer"
+        );
+        debug_assert!(
+            self.links.len() + self.dials_in_the_air() <= self.config.max_links + 1,
+            "links are bounded"
+        );
+        debug_assert!(
+            self.timers
+                .next()
+                .is_none_or(|due| due > now || cfg!(not(test)))
+        );
+        self.links.values().for_each(Link::check_invariants);
+        self.book.check_invariants();
+    }
+}

@@ -1,0 +1,306 @@
+//! What the application asks for.
+
+use super::{MeshState, Phase};
+use crate::encode::Encoder;
+use crate::error::{CloseReason, SendError};
+use crate::id::{IdForm, MessageId, NodeId};
+use crate::message::Message;
+use crate::output::{LinkId, SendId, SendOutcome};
+use crate::search::{Search, Waiting};
+use crate::time::Instant;
+use crate::wire::control::sub_flag;
+use crate::wire::message::{MainType, Packed};
+use crate::wire::payload::{Payload, SubFlag};
+
+impl MeshState {
+    /// Sends a message to every participant of the network. Without a neighbour it reaches nobody.
+    ///
+    /// Equal messages are different messages: each arrives.
+    ///
+    /// # Errors
+    ///
+    /// The message is too long, or some peers could not read it; a link's queue is half full; or
+    /// the node is shut down. Nothing was sent.
+    pub fn broadcast(
+        &mut self,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<MessageId, SendError> {
+        self.broadcast_as(SubFlag::Default, payload, now)
+    }
+
+    /// Sends a message with a sub-flag of the application's own to every participant. Legacy nodes relay it, and
+    /// pass it to handlers that know it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`broadcast`](Self::broadcast); or the sub-flag belongs to the protocol.
+    pub fn broadcast_as(
+        &mut self,
+        sub_flag: SubFlag,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<MessageId, SendError> {
+        let payload = payload.into();
+        self.check_own(&sub_flag, &payload)?;
+        self.check_room()?;
+        let packed = self.compose_own(
+            MainType::Broadcast,
+            &sub_flag,
+            &payload,
+            sub_flag::BROADCAST,
+            now,
+        )?;
+        self.spread(&packed, now);
+        self.settle(now);
+        Ok(packed.id())
+    }
+
+    /// Sends a message to all neighbours, who do not pass it on.
+    ///
+    /// # Errors
+    ///
+    /// As of [`broadcast`](Self::broadcast).
+    pub fn whisper(
+        &mut self,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<MessageId, SendError> {
+        self.whisper_as(SubFlag::Default, payload, now)
+    }
+
+    /// Sends a message with a sub-flag of the application's own to all neighbours.
+    ///
+    /// # Errors
+    ///
+    /// As of [`broadcast_as`](Self::broadcast_as).
+    pub fn whisper_as(
+        &mut self,
+        sub_flag: SubFlag,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<MessageId, SendError> {
+        let payload = payload.into();
+        self.check_own(&sub_flag, &payload)?;
+        self.check_room()?;
+        let packed = self.compose_own(
+            MainType::Whisper,
+            &sub_flag,
+            &payload,
+            sub_flag::BROADCAST,
+            now,
+        )?;
+        let encoder = Encoder::new(packed.id(), packed.bytes().clone());
+        self.send_to_peers(&packed, encoder, |_| true, now);
+        self.settle(now);
+        Ok(packed.id())
+    }
+
+    /// Sends a message to one node: on the link to it if there is one, else by searching for the
+    /// node and dialling it. [`Event::Sent`](crate::Event::Sent) tells what became of it.
+    ///
+    /// # Errors
+    ///
+    /// The message cannot be sent as of [`broadcast`](Self::broadcast), or is addressed to this node; or
+    /// there are too many searches. Nothing was sent.
+    pub fn send_to(
+        &mut self,
+        node: &NodeId,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<SendId, SendError> {
+        self.send_to_as(node, SubFlag::Default, payload, now)
+    }
+
+    /// Sends a message with a sub-flag of the application's own to one node.
+    ///
+    /// # Errors
+    ///
+    /// As of [`send_to`](Self::send_to); or the sub-flag belongs to the protocol.
+    pub fn send_to_as(
+        &mut self,
+        node: &NodeId,
+        sub_flag: SubFlag,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<SendId, SendError> {
+        self.send_privately(node, None, sub_flag, payload.into(), now)
+    }
+
+    /// Answers the sender of a message, wherever it is; see [`send_to`](Self::send_to).
+    ///
+    /// # Errors
+    ///
+    /// As of [`send_to`](Self::send_to).
+    pub fn reply(
+        &mut self,
+        to: &Message,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<SendId, SendError> {
+        let form = Some(to.sender_form);
+        self.send_privately(&to.sender, form, SubFlag::Default, payload.into(), now)
+    }
+
+    /// Sends a message on one link, such as the one that a message came in on.
+    ///
+    /// # Errors
+    ///
+    /// As of [`broadcast_as`](Self::broadcast_as); or the link is not established, or no more.
+    pub fn whisper_on_link(
+        &mut self,
+        link: LinkId,
+        sub_flag: SubFlag,
+        payload: impl Into<Payload>,
+        now: Instant,
+    ) -> Result<SendId, SendError> {
+        let payload = payload.into();
+        self.check_own(&sub_flag, &payload)?;
+        let open = self.links.get(&link).filter(|open| open.is_established());
+        let Some(open) = open else {
+            return Err(SendError::NoLink(link));
+        };
+        if !open.outbox.has_room() {
+            self.is_waiting_for_room = true;
+            return Err(SendError::Full);
+        }
+        self.compose_own(
+            MainType::Whisper,
+            &sub_flag,
+            &payload,
+            sub_flag::WHISPER,
+            now,
+        )?;
+        let send = SendId(self.number());
+        self.whisper_on(link, &sub_flag, &payload, Some(send), now);
+        self.settle(now);
+        Ok(send)
+    }
+
+    /// Closes the link to a neighbour once what waits for it is out, and does not dial it again.
+    ///
+    /// # Errors
+    ///
+    /// There is no link to it.
+    pub fn disconnect(&mut self, node: &NodeId, now: Instant) -> Result<(), SendError> {
+        let Some(&link) = self.peers.get(node) else {
+            return Err(SendError::NotANeighbour(node.clone()));
+        };
+        self.close(link, CloseReason::Requested, now);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Ends the node: what waits is sent, within [`Config::linger_timeout`](crate::Config::linger_timeout), then
+    /// every link is closed. [`Event::ShutDown`](crate::Event::ShutDown) is the last output.
+    pub fn shutdown(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.phase = Phase::ShuttingDown;
+        self.cancel_dials();
+        for waiting in self.searches.take_all() {
+            self.tell_outcome(waiting.send, SendOutcome::ShutDown);
+        }
+        self.watch_searches();
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.close(link, CloseReason::ShutDown, now);
+        }
+        self.should_dial = true;
+        self.settle(now);
+    }
+
+    fn send_privately(
+        &mut self,
+        node: &NodeId,
+        form: Option<IdForm>,
+        sub_flag: SubFlag,
+        payload: Payload,
+        now: Instant,
+    ) -> Result<SendId, SendError> {
+        if *node == self.id {
+            return Err(SendError::Ourselves);
+        }
+        if let Some(&link) = self.peers.get(node) {
+            return self.whisper_on_link(link, sub_flag, payload, now);
+        }
+        self.check_own(&sub_flag, &payload)?;
+        self.check_room()?;
+        let limit = self.config.max_searches;
+        if self.searches.waiting() >= limit {
+            return Err(SendError::TooManySearches { limit });
+        }
+        // The message has to fit once there is a link.
+        self.compose_own(
+            MainType::Whisper,
+            &sub_flag,
+            &payload,
+            sub_flag::WHISPER,
+            now,
+        )?;
+        let send = SendId(self.number());
+        let waiting = Waiting {
+            send,
+            sub_flag,
+            payload,
+        };
+        if !self.searches.join(node, waiting.clone()) {
+            let request = self.request_id();
+            self.searches.begin(
+                node.clone(),
+                Search {
+                    request: request.clone(),
+                    form,
+                    waiting: vec![waiting],
+                    deadline: now.saturating_add(self.config.search_timeout),
+                    found: false,
+                },
+            );
+            self.ask_for_node(node, &request, form, now);
+            self.watch_searches();
+        }
+        self.settle(now);
+        Ok(send)
+    }
+
+    fn check_own(&self, sub_flag: &SubFlag, payload: &Payload) -> Result<(), SendError> {
+        if self.phase != Phase::Running {
+            return Err(SendError::ShutDown);
+        }
+        if sub_flag.is_reserved() {
+            return Err(SendError::ReservedSubFlag(sub_flag.clone()));
+        }
+        // Before packing: what is far too long is not worth a copy.
+        let (len, limit) = (payload.encoded_len(), self.config.max_message_len);
+        if len > limit {
+            return Err(SendError::TooLong { len, limit });
+        }
+        payload.check()?;
+        Ok(())
+    }
+
+    fn check_room(&mut self) -> Result<(), SendError> {
+        if self.has_room() {
+            return Ok(());
+        }
+        self.is_waiting_for_room = true;
+        Err(SendError::Full)
+    }
+
+    fn compose_own(
+        &mut self,
+        main: MainType,
+        sub_flag: &SubFlag,
+        payload: &Payload,
+        default: u64,
+        now: Instant,
+    ) -> Result<Packed, SendError> {
+        let packed = self.compose(main, sub_flag.to_wire(default), payload, now);
+        let (len, limit) = (packed.bytes().len(), self.config.max_message_len);
+        if len > limit {
+            return Err(SendError::TooLong { len, limit });
+        }
+        Ok(packed)
+    }
+}

@@ -1,0 +1,343 @@
+//! What a message that came in leads to.
+
+use std::time::Duration;
+
+use super::MeshState;
+use super::greeting::known;
+use crate::encode::Encoder;
+use crate::error::PeerFault;
+use crate::frame::{self, CHECKSUM_LEN, Frame};
+use crate::id::{IdForm, MessageId, NodeId};
+use crate::link::{Admission, Stage};
+use crate::message::{Message, MessageKind};
+use crate::output::{Event, LinkId, Output};
+use crate::seen::Insert;
+use crate::time::Instant;
+use crate::wire::control::{Control, RequestNode, Response, sub_flag};
+use crate::wire::fields::PeerEntry;
+use crate::wire::message::{MainType, Packed, Sender, WireSubFlag, WireTime};
+use crate::wire::native::{Native, encode_pong, kind};
+use crate::wire::payload::SubFlag;
+
+/// For how long legacy nodes take a broadcast, by its own time, in seconds.
+const WINDOW: i64 = 60;
+
+impl MeshState {
+    pub(super) fn on_frame(&mut self, id: LinkId, frame: Frame, now: Instant) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let body = frame.body();
+        if link.is_established() && self.is_repetition(&body) {
+            return;
+        }
+        let last = link.last_method;
+        let opened = match frame::open(&body, last, self.config.max_frame_len) {
+            Ok(opened) => opened,
+            Err(fault) => return self.fault(id, fault, now),
+        };
+        let packed = match Packed::parse(opened.id, opened.packed.clone(), self.config.max_depth) {
+            Ok(packed) => packed,
+            Err(fault) => return self.on_malformed(id, fault.into(), now),
+        };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.last_method = opened.method;
+        tracing::trace!(
+            link = id.as_u64(), message = ?packed.id(), main = ?packed.main(),
+            sub_flag = ?packed.sub_flag(), bytes = packed.bytes().len(), "message in"
+        );
+        match link.stage {
+            Stage::Established => {}
+            Stage::Closing => return,
+            Stage::Greeting | Stage::Held | Stage::Offered | Stage::Awaiting => {
+                return self.on_greeting(id, &packed, now);
+            }
+        }
+        match packed.main() {
+            MainType::Broadcast => {
+                self.on_broadcast(id, &packed, Encoder::relayed(&opened, frame), now);
+            }
+            MainType::Renegotiate | MainType::Whisper => self.on_whisper(id, &packed, now),
+        }
+    }
+
+    /// Returns whether a plain body carries the id of a broadcast that was here: then there is no
+    /// need to hash it, since nothing would come of it, whatever it is.
+    fn is_repetition(&self, body: &[u8]) -> bool {
+        let id = body.first_chunk::<CHECKSUM_LEN>();
+        id.is_some_and(|id| self.seen.contains(&MessageId::from_bytes(*id)))
+    }
+
+    /// Takes a message whose checksum fits and whose content is no message.
+    fn on_malformed(&mut self, id: LinkId, fault: PeerFault, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let is_short = matches!(&fault, PeerFault::Message(fault) if fault.is_short());
+        if is_short && link.is_established() && link.traits().renegotiates && !link.renegotiated {
+            // py2p asks for another encoding when a message lacks fields. So do we, once; it
+            // takes a list that has not changed without an answer.
+            link.renegotiated = true;
+            let methods = link.traits().offered(&self.config);
+            return self.send_renegotiation(id, &methods, now);
+        }
+        self.fault(id, fault, now);
+    }
+
+    fn on_broadcast(&mut self, id: LinkId, packed: &Packed, encoder: Encoder, now: Instant) {
+        let (Sender::Node(sender, form), WireTime::Seconds(time)) =
+            (packed.sender(), packed.time())
+        else {
+            // Relayed, these would break js2p nodes for good or go round for ever.
+            tracing::debug!(
+                link = id.as_u64(),
+                "broadcast without a sender or a time dropped"
+            );
+            return;
+        };
+        if let WireSubFlag::Number(number) = packed.sub_flag()
+            && matches!(number.as_u64(), Some(sub_flag::HANDSHAKE | sub_flag::PEERS))
+        {
+            // Every legacy node would act on it as if its neighbour had said it.
+            tracing::debug!(
+                link = id.as_u64(),
+                "broadcast of a link's own message dropped"
+            );
+            return;
+        }
+        if let Some(seconds) = self.age_over_window(id, time, now) {
+            let sender = sender.clone();
+            return self.event(Event::Expired { sender, seconds });
+        }
+        match self
+            .seen
+            .insert(packed.id(), self.time_to_keep(time, now), now)
+        {
+            Insert::Duplicate => return,
+            Insert::New { forgotten: 0 } => {}
+            Insert::New { forgotten } => self.event(Event::SeenOverflow { forgotten }),
+        }
+        let control = match Control::parse(packed, self.config.max_peers_entries) {
+            Ok(control) => control,
+            // Not relayed: whoever passes it on loses its links to legacy nodes.
+            Err(fault) => return self.fault(id, fault, now),
+        };
+        let response = if let Control::Response(response) = &control {
+            Some(response)
+        } else {
+            None
+        };
+        if let Control::RequestNode(request) = &control {
+            self.note_request(id, sender, request);
+        }
+        self.relay(id, sender, packed, encoder, response, now);
+        match control {
+            Control::User => self.deliver(id, packed, sender.clone(), *form, time, now),
+            Control::RequestNode(request) => self.answer(id, &request, now),
+            Control::RequestPeers => self.answer_request_for_peers(id, now),
+            Control::Response(response) => self.on_response(&response, now),
+            Control::Handshake(_)
+            | Control::Peers(_)
+            | Control::RenegotiateCompression(_)
+            | Control::Resend
+            | Control::Native(_) => {}
+        }
+    }
+
+    fn on_whisper(&mut self, id: LinkId, packed: &Packed, now: Instant) {
+        let control = match Control::parse(packed, self.config.max_peers_entries) {
+            Ok(control) => control,
+            Err(fault) if fault.is_shape() => {
+                return tracing::debug!(link = id.as_u64(), %fault, "ignored");
+            }
+            Err(fault) => return self.fault(id, fault, now),
+        };
+        if let Control::User = control {
+            let (sender, form) = match packed.sender() {
+                Sender::Node(sender, form) => (sender.clone(), *form),
+                Sender::Unusable => return,
+            };
+            let time = match packed.time() {
+                WireTime::Seconds(time) => time,
+                WireTime::Unusable => return,
+            };
+            return self.deliver(id, packed, sender, form, time, now);
+        }
+        if !self.admit_control(id, now) {
+            return;
+        }
+        match control {
+            Control::Handshake(handshake) => self.on_handshake(id, handshake, now),
+            Control::Peers(entries) => self.on_peers(&entries, now),
+            Control::RequestPeers => self.answer_request_for_peers(id, now),
+            Control::RequestNode(request) => self.answer(id, &request, now),
+            Control::Response(response) => self.on_response(&response, now),
+            Control::RenegotiateCompression(methods) => self.on_renegotiation(id, &methods, now),
+            // What py2p answers to it is no message; and nothing of ours was lost.
+            Control::Resend => tracing::debug!(link = id.as_u64(), "resend ignored"),
+            Control::Native(native) => self.on_native(id, &native, now),
+            Control::User => {}
+        }
+    }
+
+    /// Counts a control message, and returns whether it is to be looked at.
+    fn admit_control(&mut self, id: LinkId, now: Instant) -> bool {
+        let limit = self.config.max_control_rate;
+        let Some(link) = self.links.get_mut(&id) else {
+            return false;
+        };
+        match link.control.admit(limit, now) {
+            Admission::Welcome => true,
+            Admission::OneTooMany => {
+                self.event(Event::ControlFlood { link: id, limit });
+                false
+            }
+            Admission::TooMany => false,
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        link: LinkId,
+        packed: &Packed,
+        sender: NodeId,
+        sender_form: IdForm,
+        time: i64,
+        now: Instant,
+    ) {
+        let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {
+            // Nobody can have meant this.
+            return;
+        };
+        if !matches!(sub_flag, SubFlag::Default) && !self.admit_control(link, now) {
+            return;
+        }
+        let kind = match packed.main() {
+            MainType::Broadcast => MessageKind::Broadcast,
+            MainType::Renegotiate | MainType::Whisper => MessageKind::Whisper,
+        };
+        self.outputs.push_back(Output::Message(Message {
+            id: packed.id(),
+            kind,
+            sender,
+            sender_form,
+            time,
+            sub_flag,
+            packets: packed.packets(),
+            link,
+        }));
+    }
+
+    /// Returns by how many seconds a broadcast is too old for the legacy rule, if the link is
+    /// bound to it.
+    fn age_over_window(&self, id: LinkId, time: i64, now: Instant) -> Option<u64> {
+        let is_bound = self.links.get(&id).is_none_or(|link| link.traits().window);
+        let wall = i64::try_from(self.clock.at(now).as_secs()).unwrap_or(i64::MAX);
+        let oldest = wall.saturating_sub(WINDOW);
+        (is_bound && time < oldest).then(|| oldest.abs_diff(time))
+    }
+
+    /// Returns how long the id of a broadcast has to be remembered: until a minute after its
+    /// time, as legacy nodes do, and never less than the usual time.
+    fn time_to_keep(&self, time: i64, now: Instant) -> Duration {
+        let wall = self.clock.at(now).as_secs();
+        let until = u64::try_from(time).unwrap_or(0).saturating_add(61);
+        Duration::from_secs(until.saturating_sub(wall)).max(self.config.seen_ttl)
+    }
+
+    fn on_peers(&mut self, entries: &[PeerEntry], now: Instant) {
+        for entry in entries {
+            if entry.id != self.id && !self.peers.contains_key(&entry.id) {
+                let standing = crate::book::Standing::Told;
+                self.book
+                    .add(&entry.address, Some(&entry.id), standing, now);
+                self.should_dial = true;
+            }
+        }
+    }
+
+    /// A peer reads other methods from now on.
+    fn on_renegotiation(&mut self, id: LinkId, methods: &[u64], now: Instant) {
+        let methods = known(methods);
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.listed == methods {
+            return;
+        }
+        let traits = link.traits();
+        let offered = traits.offered(&self.config);
+        let common: Vec<u8> = offered
+            .into_iter()
+            .filter(|number| methods.iter().any(|method| method.number() == *number))
+            .collect();
+        link.listed = methods;
+        if traits.renegotiates {
+            self.send_renegotiation(id, &common, now);
+        }
+    }
+
+    fn on_native(&mut self, id: LinkId, native: &Native, now: Instant) {
+        // A pong is noted as the answer it is when its frame comes in. What is not known belongs
+        // to a later version.
+        if native.kind == kind::PING {
+            match native.nonce() {
+                Ok(nonce) => self.send_control(id, &encode_pong(nonce), now),
+                Err(fault) => self.fault(id, fault, now),
+            }
+        }
+    }
+
+    /// Remembers the request of a neighbour that would break on a response to it.
+    fn note_request(&mut self, id: LinkId, sender: &NodeId, request: &RequestNode) {
+        if let Some(link) = self.links.get(&id)
+            && link.leads_to(sender)
+            && !link.traits().takes_responses
+        {
+            self.searches
+                .mute(request.request_id.clone(), sender.clone());
+        }
+    }
+
+    /// Answers a request for a node, if it is ourselves or a neighbour that can be dialled.
+    fn answer(&mut self, id: LinkId, request: &RequestNode, now: Instant) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let is_muted = link
+            .peer_id()
+            .is_some_and(|peer| self.searches.is_muted(&request.request_id, peer));
+        let address = if request.wanted == self.id {
+            self.config.advertised.clone()
+        } else {
+            let wanted = self.peers.get(&request.wanted);
+            let wanted = wanted.and_then(|link| self.links.get(link));
+            wanted.and_then(|link| link.card.as_ref()?.address.clone())
+        };
+        let Some(address) = address else {
+            return;
+        };
+        if is_muted || link.leads_to(&request.wanted) {
+            return;
+        }
+        let response = Response {
+            request_id: request.request_id.clone(),
+            found: PeerEntry {
+                address,
+                id: request.wanted.clone(),
+                id_form: request.wanted_form,
+            },
+        };
+        self.send_control(id, &response.encode(), now);
+    }
+
+    /// A response came: if it is to a request of ours, the node it names is dialled.
+    fn on_response(&mut self, response: &Response, now: Instant) {
+        let found = &response.found;
+        if self.searches.answered(&response.request_id, &found.id) {
+            self.dial_for_reply(&found.id.clone(), &found.address, now);
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! What goes out: messages made here, messages passed on, and the queues of the links.
+
+use std::time::Duration;
+
+use super::{MeshState, Phase};
+use crate::encode::{ALIGNMENT, Encoder};
+use crate::error::CloseReason;
+use crate::flavour::{Compress, Told, traits};
+use crate::frame::{CHECKSUM_LEN, PREFIX_LEN};
+use crate::id::{IdForm, NodeId};
+use crate::link::{Link, Stage};
+use crate::output::{Event, LinkId, Output, PeerKind, SendId, SendOutcome, WithheldReason};
+use crate::time::Instant;
+use crate::timers::Timer;
+use crate::wire::control::{
+    OutControl, RequestNode, Response, encode_peers, encode_renegotiation, encode_request_peers,
+    sub_flag,
+};
+use crate::wire::fields::PeerEntry;
+use crate::wire::message::{MainType, Outgoing, Packed, SubFlagOut};
+use crate::wire::msgpack;
+use crate::wire::native::encode_ping;
+use crate::wire::payload::Payload;
+
+/// How long a py2p is given to take a frame whose length is a danger before the next one follows.
+const PACE: Duration = Duration::from_millis(20);
+
+/// How many peers one list names.
+const MAX_TOLD: usize = 64;
+
+impl MeshState {
+    /// Packs a message of our own, so that its plain frame has a length that suits py2p.
+    ///
+    /// Equal broadcasts within one second would have one id, and all but the first would be lost everywhere.
+    /// The bytes behind the array are part of the id, every node keeps and nobody reads them:
+    /// there a number makes ours differ, and the application sees what was sent.
+    pub(super) fn compose(
+        &mut self,
+        main: MainType,
+        sub_flag: SubFlagOut<'_>,
+        packets: &Payload,
+        now: Instant,
+    ) -> Packed {
+        let outgoing = Outgoing {
+            main,
+            sender: &self.id,
+            form: IdForm::Str,
+            time: self.clock.at(now).as_secs(),
+            sub_flag,
+            packets,
+        };
+        let mut bytes = outgoing.pack();
+        let frame_len = PREFIX_LEN + CHECKSUM_LEN + bytes.len();
+        let aligned = bytes.len() + frame_len.next_multiple_of(ALIGNMENT) - frame_len;
+        bytes.resize(aligned, 0);
+        loop {
+            let packed = Packed::of_our_own(bytes.into());
+            if main != MainType::Broadcast || !self.seen.contains(&packed.id()) {
+                return packed;
+            }
+            self.next_trailer += 1;
+            bytes = packed.bytes()[..aligned].to_vec();
+            bytes.extend_from_slice(&self.next_trailer.to_be_bytes());
+        }
+    }
+
+    pub(super) fn compose_control(&mut self, message: &OutControl, now: Instant) -> Packed {
+        self.compose(message.main, message.sub_flag, &message.packets, now)
+    }
+
+    /// Sends one of the protocol's own messages to one peer, as the link's traits have it.
+    pub(super) fn send_control(&mut self, id: LinkId, message: &OutControl, now: Instant) {
+        let packed = self.compose_control(message, now);
+        if packed.main() == MainType::Broadcast {
+            self.remember_own(&packed, now);
+        }
+        let mut encoder = Encoder::new(packed.id(), packed.bytes().clone());
+        self.send_encoded(id, &mut encoder, None, now);
+    }
+
+    /// Sends one of the protocol's own messages to everyone.
+    fn broadcast_control(&mut self, message: &OutControl, now: Instant) {
+        let packed = self.compose_control(message, now);
+        self.spread(&packed, now);
+    }
+
+    /// Sends a broadcast of our own to all peers.
+    pub(super) fn spread(&mut self, packed: &Packed, now: Instant) {
+        self.remember_own(packed, now);
+        let encoder = Encoder::new(packed.id(), packed.bytes().clone());
+        self.send_to_peers(packed, encoder, |_| true, now);
+    }
+
+    /// Passes on a broadcast: to all peers but its sender and the one that it came from.
+    pub(super) fn relay(
+        &mut self,
+        from: LinkId,
+        sender: &NodeId,
+        packed: &Packed,
+        encoder: Encoder,
+        response: Option<&Response>,
+        now: Instant,
+    ) {
+        let is_muted = |link: &Link| {
+            let peer = link.peer_id();
+            response.is_some_and(|response| {
+                peer.is_some_and(|peer| self.searches.is_muted(&response.request_id, peer))
+            })
+        };
+        let muted: Vec<LinkId> = self
+            .links
+            .values()
+            .filter(|link| response.is_some() && is_muted(link))
+            .map(|link| link.id)
+            .collect();
+        let wants =
+            |link: &Link| link.id != from && !link.leads_to(sender) && !muted.contains(&link.id);
+        self.send_to_peers(packed, encoder, wants, now);
+    }
+
+    /// Sends a message to every peer whose link `wants` it and that can live with it.
+    pub(super) fn send_to_peers(
+        &mut self,
+        packed: &Packed,
+        mut encoder: Encoder,
+        wants: impl Fn(&Link) -> bool,
+        now: Instant,
+    ) {
+        let targets: Vec<LinkId> = self.peers.values().copied().collect();
+        for id in targets {
+            let Some(link) = self.links.get(&id).filter(|link| wants(link)) else {
+                continue;
+            };
+            if let Some(why) = withheld(link, packed, &encoder) {
+                if let Some(peer) = link.peer_id().cloned() {
+                    let id = packed.id();
+                    self.event(Event::Withheld { id, peer, why });
+                }
+                continue;
+            }
+            self.send_encoded(id, &mut encoder, None, now);
+        }
+    }
+
+    /// Sends a message on one link, compressed as its traits have it.
+    pub(super) fn send_encoded(
+        &mut self,
+        id: LinkId,
+        encoder: &mut Encoder,
+        send: Option<SendId>,
+        now: Instant,
+    ) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let traits = link.traits();
+        let method = traits.method(&self.config, &link.listed);
+        let frame = match (method, traits.compress) {
+            (Some(method), Compress::IfShorter) => {
+                if encoder.plain_len() < self.config.min_compress_len {
+                    encoder.frame(None)
+                } else {
+                    encoder.shorter_frame(method)
+                }
+            }
+            (method, Compress::Always) => encoder.frame(method),
+            (None, Compress::IfShorter) | (_, Compress::Never) => encoder.frame(None),
+        };
+        tracing::trace!(
+            link = id.as_u64(), message = ?encoder.id(), bytes = frame.len(), "message out"
+        );
+        self.enqueue(id, frame, send, now);
+    }
+
+    /// Queues a frame and writes what the credit allows. A link whose queue is full is closed.
+    pub(super) fn enqueue(
+        &mut self,
+        id: LinkId,
+        frame: bytes::Bytes,
+        send: Option<SendId>,
+        now: Instant,
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if let Err(overflow) = link.outbox.push(frame, send) {
+            let reason = CloseReason::Overflow {
+                limit: overflow.limit,
+            };
+            if let Some(send) = send {
+                let reason = reason.clone();
+                self.tell_outcome(send, SendOutcome::LinkLost(reason));
+            }
+            return self.close(id, reason, now);
+        }
+        self.flush(id, now);
+    }
+
+    /// Writes what waits on a link, as far as credit and pacing allow.
+    pub(super) fn flush(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let traits = link.traits();
+        while !link.paced
+            && let Some(chunk) = link.outbox.pop(traits.align)
+        {
+            self.outputs.push_back(Output::Send {
+                link: id,
+                bytes: chunk.bytes,
+                batching: traits.batching,
+            });
+            if let Some(send) = chunk.sent {
+                let outcome = SendOutcome::Sent { link: id };
+                self.outputs
+                    .push_back(Output::Event(Event::Sent { send, outcome }));
+            }
+            let is_dangerous = |len: usize| !len.is_multiple_of(ALIGNMENT);
+            if traits.align && chunk.ended.is_some_and(is_dangerous) {
+                link.paced = true;
+                self.timers.set(Timer::Pace(id), now.saturating_add(PACE));
+            }
+        }
+        if !link.outbox.is_empty() {
+            if !link.paced {
+                let deadline = now.saturating_add(self.config.stall_timeout);
+                self.timers.arm(Timer::Stall(id), deadline);
+            }
+            return;
+        }
+        self.timers.cancel(Timer::Stall(id));
+        if link.stage == Stage::Closing {
+            self.cut(id);
+        }
+    }
+
+    /// Says that there is room again, if that is what the application waits for.
+    pub(super) fn announce_room(&mut self) {
+        if self.is_waiting_for_room && self.phase == Phase::Running && self.has_room() {
+            self.is_waiting_for_room = false;
+            self.event(Event::Room);
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let mut links = self.peers.values().filter_map(|link| self.links.get(link));
+        links.all(|link| link.outbox.has_room())
+    }
+
+    /// Tells a peer of the others that it can live with.
+    pub(super) fn tell_peers(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.told_at = Some(now);
+        let told = link.traits().told;
+        let suits = |other: &&Link| match told {
+            Told::Nobody => false,
+            Told::Native => other.kind == PeerKind::Native,
+            Told::BinaryProtocol => matches!(
+                other.kind,
+                PeerKind::Native | PeerKind::Py2p | PeerKind::Py2p27
+            ),
+        };
+        let others = self.links.values().filter(|l| l.is_established());
+        let entries: Vec<PeerEntry> = others
+            .filter(|other| other.id != id)
+            .filter(suits)
+            .filter_map(|other| other.card.as_ref())
+            .filter_map(|card| {
+                Some(PeerEntry {
+                    address: card.address.clone()?,
+                    id: card.id.clone(),
+                    id_form: card.id_form,
+                })
+            })
+            .take(MAX_TOLD)
+            .collect();
+        self.send_control(id, &encode_peers(&entries), now);
+    }
+
+    /// Answers a request for peers, unless the last answer is too recent.
+    pub(super) fn answer_request_for_peers(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let is_recent = link.told_at.is_some_and(|told_at| {
+            now.saturating_duration_since(told_at) < self.config.peers_interval
+        });
+        if !is_recent {
+            self.tell_peers(id, now);
+        }
+    }
+
+    /// Asks all peers for theirs, after a loss has left places free.
+    pub(super) fn ask_for_peers(&mut self, now: Instant) {
+        let is_recent = self
+            .asked_for_peers
+            .is_some_and(|asked| now.saturating_duration_since(asked) < self.config.peers_interval);
+        if is_recent || self.peers.len() >= self.config.max_dialed {
+            return;
+        }
+        self.asked_for_peers = Some(now);
+        let request = encode_request_peers();
+        let peers: Vec<LinkId> = self.peers.values().copied().collect();
+        for id in peers {
+            self.send_control(id, &request, now);
+        }
+    }
+
+    pub(super) fn send_renegotiation(&mut self, id: LinkId, methods: &[u8], now: Instant) {
+        self.send_control(id, &encode_renegotiation(methods), now);
+    }
+
+    /// Looks after a native link on which nothing has come for a while: asks, and if there is no
+    /// answer either, closes it. Its other end may be gone without a word.
+    pub(super) fn on_idle(&mut self, id: LinkId, now: Instant) {
+        let interval = self.config.ping_interval;
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.is_established()) else {
+            return;
+        };
+        let silence = now.saturating_duration_since(link.heard_at);
+        if silence >= interval * 2 {
+            return self.close(id, CloseReason::Silent, now);
+        }
+        let next = if silence < interval {
+            link.heard_at.saturating_add(interval)
+        } else {
+            link.asked_at = Some(now);
+            self.send_control(id, &encode_ping(now.as_micros()), now);
+            now.saturating_add(interval)
+        };
+        if self.links.contains_key(&id) {
+            self.timers.set(Timer::Idle(id), next);
+        }
+    }
+
+    /// Sends the requests of a search. A node is found only by the form in which it spells its id;
+    /// where that is not known, both are asked for.
+    pub(super) fn ask_for_node(
+        &mut self,
+        wanted: &NodeId,
+        request: &bytes::Bytes,
+        form: Option<IdForm>,
+        now: Instant,
+    ) {
+        for wanted_form in [IdForm::Str, IdForm::Bin] {
+            if form.is_none_or(|form| form == wanted_form) {
+                let message = RequestNode {
+                    request_id: request.clone(),
+                    wanted: wanted.clone(),
+                    wanted_form,
+                };
+                self.broadcast_control(&message.encode(), now);
+            }
+        }
+    }
+
+    /// Asks again for the nodes that nobody has found, since there is a new peer to ask.
+    pub(super) fn search_again(&mut self, now: Instant) {
+        let again: Vec<_> = self
+            .searches
+            .unanswered()
+            .map(|(node, search)| (node.clone(), search.request.clone(), search.form))
+            .collect();
+        for (node, request, form) in again {
+            self.ask_for_node(&node, &request, form, now);
+        }
+    }
+
+    /// Sends the messages that waited for a link to this peer.
+    pub(super) fn send_what_waited(&mut self, peer: &NodeId, id: LinkId, now: Instant) {
+        for waiting in self.searches.take(peer) {
+            self.whisper_on(
+                id,
+                &waiting.sub_flag,
+                &waiting.payload,
+                Some(waiting.send),
+                now,
+            );
+        }
+        self.watch_searches();
+    }
+
+    /// Sends a message to one peer.
+    pub(super) fn whisper_on(
+        &mut self,
+        id: LinkId,
+        sub_flag: &crate::SubFlag,
+        payload: &Payload,
+        send: Option<SendId>,
+        now: Instant,
+    ) {
+        let sub_flag = sub_flag.to_wire(sub_flag::WHISPER);
+        let packed = self.compose(MainType::Whisper, sub_flag, payload, now);
+        let mut encoder = Encoder::new(packed.id(), packed.bytes().clone());
+        self.send_encoded(id, &mut encoder, send, now);
+    }
+
+    /// Sets the timer for the search that ends first.
+    pub(super) fn watch_searches(&mut self) {
+        match self.searches.deadline() {
+            Some(deadline) => self.timers.set(Timer::Search, deadline),
+            None => self.timers.cancel(Timer::Search),
+        }
+    }
+
+    /// Makes a fresh id for a request: text, as legacy nodes have it.
+    pub(super) fn request_id(&mut self) -> bytes::Bytes {
+        let text = crate::wire::base58::integer(&self.chance.bytes());
+        let mut out = Vec::with_capacity(text.len() + 2);
+        msgpack::put_str(&mut out, &text).expect("32 bytes are short in base58");
+        out.into()
+    }
+
+    fn remember_own(&mut self, packed: &Packed, now: Instant) {
+        self.seen.insert(packed.id(), self.config.seen_ttl, now);
+    }
+}
+
+/// Returns why a message is kept from a peer.
+fn withheld(link: &Link, packed: &Packed, encoder: &Encoder) -> Option<WithheldReason> {
+    let traits = traits(link.kind);
+    if encoder.plain_len() > traits.max_frame_len {
+        return Some(WithheldReason::TooLong {
+            limit: traits.max_frame_len,
+        });
+    }
+    (traits.refuses)(packed).map(WithheldReason::Content)
+}

@@ -1,0 +1,423 @@
+//! One state against peers that the test plays by hand.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::encode::Encoder;
+use crate::frame::{FrameReader, open};
+use crate::wire::control::{Control, Handshake, sub_flag};
+use crate::wire::message::{Packed, put_text};
+use crate::wire::msgpack;
+use crate::wire::native::{Hello, Native, encode_accept, encode_confirm};
+use crate::*;
+
+/// When every test begins, by the calendar.
+pub(super) const EPOCH: u64 = 1_700_000_000;
+
+/// Larger than any id that a state derives: 66 digits.
+pub(super) const HIGH: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
+
+/// Smaller than any id that a state derives.
+pub(super) const LOW: &str = "2";
+
+/// A state, and what came out of it.
+pub(super) struct Solo {
+    pub(super) state: MeshState,
+    pub(super) now: Instant,
+    readers: BTreeMap<LinkId, FrameReader>,
+    sent: BTreeMap<LinkId, Vec<Sent>>,
+    pub(super) chunks: Vec<(LinkId, Bytes, Batching)>,
+    pub(super) closed: BTreeMap<LinkId, CloseReason>,
+    pub(super) dials: Vec<(DialId, Address)>,
+    pub(super) cancelled: Vec<DialId>,
+    pub(super) messages: Vec<Message>,
+    pub(super) events: Vec<Event>,
+}
+
+/// A frame that the state sent, opened.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) packed: Packed,
+    pub(super) control: Control,
+    pub(super) frame_len: usize,
+    pub(super) method: Option<Method>,
+}
+
+pub(super) fn address(text: &str) -> Address {
+    text.parse().expect("a test writes good addresses")
+}
+
+pub(super) fn id(text: &str) -> NodeId {
+    NodeId::new(text).expect("a test writes good ids")
+}
+
+pub(super) fn config() -> Config {
+    Config {
+        advertised: Some(address("10.0.0.1:4444")),
+        ..Config::default()
+    }
+}
+
+impl Solo {
+    pub(super) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(super) fn with(config: Config) -> Self {
+        let now = Instant::from_micros(1_000_000);
+        let wall = UnixTime::from_secs(EPOCH);
+        let state = MeshState::new(config, [7; 32], now, wall).expect("a good configuration");
+        let mut solo = Self {
+            state,
+            now,
+            readers: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            chunks: Vec::new(),
+            closed: BTreeMap::new(),
+            dials: Vec::new(),
+            cancelled: Vec::new(),
+            messages: Vec::new(),
+            events: Vec::new(),
+        };
+        solo.drain();
+        solo
+    }
+
+    /// Takes all outputs, and checks that none breaks the contract.
+    pub(super) fn drain(&mut self) {
+        while let Some(output) = self.state.poll_output() {
+            match output {
+                Output::Dial(dial, address) => self.dials.push((dial, address)),
+                Output::CancelDial(dial) => self.cancelled.push(dial),
+                Output::Send {
+                    link,
+                    bytes,
+                    batching,
+                } => {
+                    assert!(!self.closed.contains_key(&link), "{link}: sent after close");
+                    assert!(!bytes.is_empty(), "{link}: an empty chunk");
+                    self.take_frames(link, &bytes);
+                    self.chunks.push((link, bytes, batching));
+                }
+                Output::Close(link, reason) => {
+                    let before = self.closed.insert(link, reason);
+                    assert_eq!(before, None, "{link}: closed twice");
+                }
+                Output::Message(message) => self.messages.push(message),
+                Output::Event(event) => self.events.push(event),
+            }
+        }
+        let due = self.state.poll_timeout();
+        assert!(
+            due.is_none_or(|due| due > self.now),
+            "a deadline in the past: {due:?} at {:?}",
+            self.now
+        );
+    }
+
+    fn take_frames(&mut self, link: LinkId, mut bytes: &[u8]) {
+        let reader = self.readers.entry(link);
+        let reader = reader.or_insert_with(|| FrameReader::new(1 << 24));
+        while let Some(frame) = reader.take(&mut bytes).expect("we send good frames") {
+            let opened = open(&frame.body(), Some(Method::Snappy), 1 << 24);
+            let opened = opened.expect("we send good bodies");
+            let packed = Packed::parse(opened.id, opened.packed, 512).expect("good messages");
+            let control = Control::parse(&packed, 1000).expect("good control messages");
+            self.sent.entry(link).or_default().push(Sent {
+                packed,
+                control,
+                frame_len: frame.into_bytes().len(),
+                method: opened.method,
+            });
+        }
+    }
+
+    /// Moves the clock, stopping at every deadline on the way.
+    pub(super) fn pass(&mut self, length: Duration) {
+        let end = self.now.saturating_add(length);
+        while let Some(due) = self.state.poll_timeout().filter(|due| *due <= end) {
+            self.now = due;
+            self.state.handle_timeout(due);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// A peer dials us. The link gets all the credit it can want.
+    pub(super) fn accept(&mut self) -> LinkId {
+        let link = self.accept_without_credit();
+        self.state.handle_credit(link, usize::MAX, self.now);
+        self.drain();
+        link
+    }
+
+    pub(super) fn accept_without_credit(&mut self) -> LinkId {
+        let from = address("10.0.0.9:50000");
+        let link = self.state.handle_accepted(from, self.now);
+        let link = link.expect("there is room for a link");
+        self.drain();
+        link
+    }
+
+    /// We dial an address, and a link comes of it.
+    pub(super) fn dial(&mut self, to: &str) -> LinkId {
+        let dial = self.state.connect(address(to), self.now);
+        let dial = dial.expect("the address can be dialled");
+        self.drain();
+        self.dialed(dial)
+    }
+
+    /// A dial gives a link.
+    pub(super) fn dialed(&mut self, dial: DialId) -> LinkId {
+        let link = self.state.handle_dial_succeeded(dial, self.now);
+        let link = link.expect("the dial is of interest");
+        self.state.handle_credit(link, usize::MAX, self.now);
+        self.drain();
+        link
+    }
+
+    pub(super) fn feed(&mut self, link: LinkId, bytes: &[u8]) {
+        self.state.handle_bytes(link, bytes, self.now);
+        self.drain();
+    }
+
+    pub(super) fn close(&mut self, link: LinkId) {
+        self.state.handle_closed(link, self.now);
+        self.drain();
+    }
+
+    /// Takes what was sent on a link since the last call.
+    pub(super) fn sent(&mut self, link: LinkId) -> Vec<Sent> {
+        self.sent.remove(&link).unwrap_or_default()
+    }
+
+    /// Takes the control messages that were sent on a link since the last call.
+    pub(super) fn controls(&mut self, link: LinkId) -> Vec<Control> {
+        self.sent(link)
+            .into_iter()
+            .map(|sent| sent.control)
+            .collect()
+    }
+
+    /// A py2p dials us and is linked.
+    pub(super) fn py2p(&mut self, id: &str) -> LinkId {
+        let link = self.accept();
+        self.feed(link, &Legacy::py2p(id).handshake());
+        assert!(self.is_peer(id), "{id} is linked");
+        self.sent(link);
+        link
+    }
+
+    /// A js2p dials us and is linked.
+    pub(super) fn js2p(&mut self, id: &str) -> LinkId {
+        let link = self.accept();
+        self.feed(link, &Legacy::js2p(id).handshake());
+        assert!(self.is_peer(id), "{id} is linked");
+        self.sent(link);
+        link
+    }
+
+    /// A native node dials us and is linked.
+    pub(super) fn native(&mut self, id: &str) -> LinkId {
+        let link = self.accept();
+        let peer = Legacy::native(id);
+        self.feed(link, &peer.hello());
+        self.feed(link, &peer.confirm());
+        assert!(self.is_peer(id), "{id} is linked");
+        self.sent(link);
+        link
+    }
+
+    pub(super) fn is_peer(&self, id: &str) -> bool {
+        self.state.peers().any(|peer| peer.id.as_str() == id)
+    }
+
+    /// Forgets what was sent on these links so far.
+    pub(super) fn forget_sent(&mut self, links: &[LinkId]) {
+        for link in links {
+            self.sent.remove(link);
+        }
+    }
+
+    pub(super) fn texts(&mut self) -> Vec<String> {
+        let messages = std::mem::take(&mut self.messages);
+        messages.iter().filter_map(Message::text).collect()
+    }
+
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+/// A peer played by hand: how it spells things, and the frames that it sends.
+#[derive(Clone, Debug)]
+pub(super) struct Legacy {
+    pub(super) id: String,
+    pub(super) id_form: IdForm,
+    pub(super) protocol: String,
+    pub(super) protocol_form: IdForm,
+    pub(super) address: Option<Address>,
+    pub(super) host_form: IdForm,
+    pub(super) methods: Vec<u64>,
+    pub(super) time: u64,
+}
+
+pub(super) use crate::id::IdForm;
+
+impl Legacy {
+    fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            id_form: IdForm::Bin,
+            protocol: Protocol::default().id().to_string(),
+            protocol_form: IdForm::Bin,
+            address: Some(address("10.0.0.9:4444")),
+            host_form: IdForm::Str,
+            methods: vec![19, 17, 16, 18],
+            time: EPOCH,
+        }
+    }
+
+    pub(super) fn py2p(id: &str) -> Self {
+        Self::new(id)
+    }
+
+    pub(super) fn js2p(id: &str) -> Self {
+        Self {
+            id_form: IdForm::Str,
+            protocol_form: IdForm::Str,
+            methods: vec![19, 17],
+            ..Self::new(id)
+        }
+    }
+
+    pub(super) fn native(id: &str) -> Self {
+        Self {
+            id_form: IdForm::Str,
+            ..Self::new(id)
+        }
+    }
+
+    pub(super) fn at(self, text: &str) -> Self {
+        Self {
+            address: Some(address(text)),
+            ..self
+        }
+    }
+
+    pub(super) fn handshake(&self) -> Vec<u8> {
+        let mut packets = Payload::new();
+        packets.push_with(|out| put_text(out, &self.id, self.id_form));
+        packets.push_with(|out| put_text(out, &self.protocol, self.protocol_form));
+        packets.push_with(|out| match &self.address {
+            None => msgpack::put_nil(out),
+            Some(address) => {
+                msgpack::put_array_head(out, 2).unwrap();
+                put_text(out, address.host(), self.host_form);
+                msgpack::put_int(out, u64::from(address.port()).into());
+            }
+        });
+        packets.push(Value::array(self.methods.iter().copied()));
+        self.frame(2, sub_flag::HANDSHAKE, &packets)
+    }
+
+    pub(super) fn hello(&self) -> Vec<u8> {
+        let hello = Hello {
+            version: 1,
+            id: id(&self.id),
+            network: ProtocolId::from_text(&self.protocol),
+            address: self.address.clone(),
+            methods: vec![32, 19],
+            features: vec!["unheard-of".to_owned()],
+            max_frame_len: None,
+            key: None,
+        };
+        let message = hello.encode();
+        self.text_frame(2, "rs2p", &message.packets)
+    }
+
+    pub(super) fn accept(&self) -> Vec<u8> {
+        self.text_frame(2, "rs2p", &encode_accept().packets)
+    }
+
+    pub(super) fn confirm(&self) -> Vec<u8> {
+        self.text_frame(2, "rs2p", &encode_confirm().packets)
+    }
+
+    /// A plain frame with a number for its sub-flag.
+    pub(super) fn frame(&self, main: u64, sub_flag: u64, packets: &Payload) -> Vec<u8> {
+        plain_frame(&self.pack(main, &Value::from(sub_flag), packets))
+    }
+
+    pub(super) fn text_frame(&self, main: u64, sub_flag: &str, packets: &Payload) -> Vec<u8> {
+        plain_frame(&self.pack(main, &Value::from(sub_flag), packets))
+    }
+
+    pub(super) fn broadcast(&self, text: &str) -> Vec<u8> {
+        self.frame(0, 0, &Payload::from(text))
+    }
+
+    pub(super) fn whisper(&self, text: &str) -> Vec<u8> {
+        self.frame(2, 2, &Payload::from(text))
+    }
+
+    pub(super) fn pack(&self, main: u64, sub_flag: &Value, packets: &Payload) -> Vec<u8> {
+        let sender = match self.id_form {
+            IdForm::Bin => Value::from(self.id.as_bytes()),
+            IdForm::Str => Value::from(self.id.as_str()),
+        };
+        pack_odd(&main.into(), &sender, &self.time.into(), sub_flag, packets)
+    }
+}
+
+/// Packs a message whose fields can be anything.
+pub(super) fn pack_odd(
+    main: &Value,
+    sender: &Value,
+    time: &Value,
+    sub_flag: &Value,
+    packets: &Payload,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    msgpack::put_array_head(&mut out, 4 + packets.len()).unwrap();
+    for field in [main, sender, time, sub_flag] {
+        field.encode(&mut out).unwrap();
+    }
+    out.extend_from_slice(packets.body());
+    out
+}
+
+pub(super) fn plain_frame(packed: &[u8]) -> Vec<u8> {
+    frame_by(None, packed)
+}
+
+pub(super) fn frame_by(method: Option<Method>, packed: &[u8]) -> Vec<u8> {
+    let id = MessageId::of(packed);
+    let mut encoder = Encoder::new(id, Bytes::copy_from_slice(packed));
+    encoder.frame(method).to_vec()
+}
+
+/// Returns the handshake among what was sent.
+pub(super) fn handshake_in(sent: &[Sent]) -> Option<&Handshake> {
+    sent.iter().find_map(|sent| match &sent.control {
+        Control::Handshake(handshake) => Some(handshake),
+        _ => None,
+    })
+}
+
+/// Returns how many hellos are among what was sent.
+pub(super) fn hello_count(sent: &[Sent]) -> usize {
+    let is_hello = |sent: &&Sent| matches!(&sent.control, Control::Native(Native { kind: 0, .. }));
+    sent.iter().filter(is_hello).count()
+}
+
+/// Returns the texts of the user messages among what was sent.
+pub(super) fn user_texts(sent: &[Sent]) -> Vec<String> {
+    let user = sent.iter().filter(|sent| sent.control == Control::User);
+    let first = user.filter_map(|sent| sent.packed.packets().iter().next()?.ok());
+    first
+        .filter_map(|value| value.as_str().map(str::to_owned))
+        .collect()
+}
