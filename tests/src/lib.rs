@@ -1,1 +1,6 @@
-//! tests
+//! What the tests across the crates of rs2p share.
+//!
+//! [`peers`] runs published py2p and js2p nodes as child processes, for tests of what they and
+//! rs2p say to each other.
+
+pub mod peers;
