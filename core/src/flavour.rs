@@ -44,7 +44,7 @@ pub(crate) struct Traits {
     pub(crate) always_redial: bool,
     /// Says why the content of a message would break the peer.
     pub(crate) refuses: fn(&Packed) -> Option<PayloadFault>,
-    /// The longest frame to send to it, in bytes.
+    /// The longest frame body to send to it, in bytes.
     pub(crate) max_frame_len: usize,
 }
 

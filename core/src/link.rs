@@ -64,6 +64,8 @@ pub(crate) struct Link {
     pub(crate) established_at: Option<Instant>,
     /// The methods that the peer listed last.
     pub(crate) listed: Vec<Method>,
+    /// The longest frame body that the peer takes, by its hello.
+    pub(crate) max_frame_len: usize,
     /// The method of the last frame that came.
     pub(crate) last_method: Option<Method>,
     /// Whether the peer was asked to renegotiate, which happens once.
@@ -107,6 +109,7 @@ impl Link {
             is_accepted: false,
             established_at: None,
             listed: Vec::new(),
+            max_frame_len: usize::MAX,
             last_method: None,
             renegotiated: false,
             reader: FrameReader::new(config.max_frame_len),

@@ -241,9 +241,9 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WithheldReason {
-    /// Its frame is longer than what legacy nodes relay without damage.
+    /// Its frame is longer than the peer takes, or, of a legacy peer, than it relays without damage.
     TooLong {
-        /// The limit in bytes.
+        /// The limit in bytes, of the frame's body.
         limit: usize,
     },
     /// The peer would end the link on such content.

@@ -10,6 +10,8 @@ mod transmit;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::address::Address;
 use crate::book::{Book, Standing};
 use crate::chance::Chance;
@@ -213,6 +215,21 @@ impl MeshState {
             }
         }
         self.settle(now);
+    }
+
+    /// The calendar's clock says something else than the time that passed since it was last told: it was
+    /// set, or the machine slept. Messages carry its time, and legacy nodes drop what is a minute old by it,
+    /// so a driver calls this now and then.
+    pub fn handle_wall_clock(&mut self, wall: UnixTime, now: Instant) {
+        self.clock = WallClock::new(now, wall);
+    }
+
+    /// Returns what to write, if that is possible at once, to an accepted stream that
+    /// [`handle_accepted`](Self::handle_accepted) turned away, before dropping it: our handshake.
+    ///
+    /// A py2p that dialled us by our id and does not get it would storm its other peers with requests for ever.
+    pub fn farewell(&mut self, now: Instant) -> Bytes {
+        self.farewell_frame(now)
     }
 
     /// Time has passed. It does no harm to call this early, late or twice: what is not due is not done.

@@ -13,6 +13,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{MeshState, Phase};
 use crate::address::Address;
 use crate::book::Standing;
@@ -101,6 +103,9 @@ impl MeshState {
         };
         link.kind = PeerKind::Native;
         link.listed = known(&hello.methods);
+        if let Some(len) = hello.max_frame_len {
+            link.max_frame_len = usize::try_from(len).unwrap_or(usize::MAX);
+        }
         let side = link.side;
         if side == Side::Accepted {
             self.send_hello(id, now);
@@ -425,7 +430,14 @@ impl MeshState {
         }
         link.introduced = true;
         link.asked_at = Some(now);
-        let traits = link.traits();
+        let kind = link.kind;
+        let message = self.handshake(kind);
+        self.send_greeting(id, &message, now);
+    }
+
+    /// Returns our handshake, as a kind of peer is told it.
+    fn handshake(&self, kind: PeerKind) -> OutControl {
+        let traits = traits(kind);
         let handshake = OwnHandshake {
             id: &self.id,
             protocol: &self.protocol_id,
@@ -433,8 +445,12 @@ impl MeshState {
             no_address: traits.no_address,
             methods: &traits.offered(&self.config),
         };
-        let message = handshake.encode();
-        self.send_greeting(id, &message, now);
+        handshake.encode()
+    }
+
+    pub(super) fn farewell_frame(&mut self, now: Instant) -> Bytes {
+        let packed = self.compose_control(&self.handshake(PeerKind::Other), now);
+        Encoder::new(packed.id(), packed.bytes().clone()).frame(None)
     }
 
     fn answer_native(&mut self, id: LinkId, answer: &OutControl, now: Instant) {

@@ -133,8 +133,11 @@ impl MeshState {
             self.note_request(id, sender, request);
         }
         self.relay(id, sender, packed, encoder, response, now);
+        if control != Control::User && !self.admit_control(id, now) {
+            return;
+        }
         match control {
-            Control::User => self.deliver(id, packed, sender.clone(), *form, time, now),
+            Control::User => self.deliver(id, packed, sender.clone(), *form, time),
             Control::RequestNode(request) => self.answer(id, &request, now),
             Control::RequestPeers => self.answer_request_for_peers(id, now),
             Control::Response(response) => self.on_response(&response, now),
@@ -163,7 +166,7 @@ impl MeshState {
                 WireTime::Seconds(time) => time,
                 WireTime::Unusable => return,
             };
-            return self.deliver(id, packed, sender, form, time, now);
+            return self.deliver(id, packed, sender, form, time);
         }
         if !self.admit_control(id, now) {
             return;
@@ -205,15 +208,11 @@ impl MeshState {
         sender: NodeId,
         sender_form: IdForm,
         time: i64,
-        now: Instant,
     ) {
         let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {
             // Nobody can have meant this.
             return;
         };
-        if !matches!(sub_flag, SubFlag::Default) && !self.admit_control(link, now) {
-            return;
-        }
         let kind = match packed.main() {
             MainType::Broadcast => MessageKind::Broadcast,
             MainType::Renegotiate | MainType::Whisper => MessageKind::Whisper,

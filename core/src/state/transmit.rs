@@ -421,10 +421,9 @@ impl MeshState {
 /// Returns why a message is kept from a peer.
 fn withheld(link: &Link, packed: &Packed, encoder: &Encoder) -> Option<WithheldReason> {
     let traits = traits(link.kind);
-    if encoder.plain_len() > traits.max_frame_len {
-        return Some(WithheldReason::TooLong {
-            limit: traits.max_frame_len,
-        });
+    let limit = traits.max_frame_len.min(link.max_frame_len);
+    if encoder.plain_len() - PREFIX_LEN > limit {
+        return Some(WithheldReason::TooLong { limit });
     }
     (traits.refuses)(packed).map(WithheldReason::Content)
 }

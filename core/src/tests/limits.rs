@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::solo::*;
 use crate::wire::control::Control;
+use crate::wire::message::WireTime;
 use crate::*;
 
 #[test]
@@ -15,6 +16,17 @@ fn a_flood_of_connections_is_refused_beyond_the_pending_limit() {
     let links = [(); 3].map(|()| solo.accept());
     let refused = solo.state.handle_accepted(address("1.2.3.4:5"), solo.now);
     assert_eq!(refused, Err(AcceptError::TooManyPending { limit: 3 }));
+    // It is told who we are, lest it storm others.
+    let farewell = solo.state.farewell(solo.now);
+    let mut stranger = Solo::new();
+    let link = stranger.accept();
+    stranger.feed(link, &farewell);
+    let us = solo.state.id().clone();
+    assert_eq!(
+        stranger.closed.get(&link),
+        Some(&CloseReason::Ourselves),
+        "{us}"
+    );
     // One that shakes hands makes room.
     solo.feed(links[0], &Legacy::py2p("P").handshake());
     solo.accept();
@@ -155,6 +167,40 @@ fn a_dial_without_an_answer_times_out_and_is_cancelled() {
         .handle_dial_failed(dial, DialFailure::Refused, solo.now);
     solo.drain();
     assert!(solo.events.is_empty());
+}
+
+#[test]
+fn a_native_peer_gets_no_frame_that_it_would_not_take() {
+    let mut solo = Solo::new();
+    let link = solo.accept();
+    let mut peer = Legacy::native("N");
+    peer.max_frame_len = Some(1000);
+    solo.feed(link, &peer.hello());
+    solo.feed(link, &peer.confirm());
+    solo.forget_sent(&[link]);
+    solo.state.broadcast(vec![0; 500], solo.now).unwrap();
+    solo.state.broadcast(vec![0; 1000], solo.now).unwrap();
+    solo.drain();
+    assert_eq!(solo.sent(link).len(), 1);
+    let limit = 1000;
+    let why = WithheldReason::TooLong { limit };
+    let withheld =
+        |event: &Event| matches!(event, Event::Withheld { why: reason, .. } if *reason == why);
+    assert!(solo.events.iter().any(withheld));
+}
+
+#[test]
+fn the_calendar_can_be_set() {
+    let mut solo = Solo::new();
+    let link = solo.py2p("P");
+    let wall = UnixTime::from_secs(EPOCH + 5000);
+    solo.state.handle_wall_clock(wall, solo.now);
+    solo.feed(link, &Legacy::py2p("P").broadcast("from the past now"));
+    assert!(solo.messages.is_empty());
+    solo.state.broadcast("x", solo.now).unwrap();
+    solo.drain();
+    let time = solo.sent(link)[0].packed.time();
+    assert_eq!(time, WireTime::Seconds(1_700_005_000));
 }
 
 #[test]

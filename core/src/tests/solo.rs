@@ -262,6 +262,7 @@ pub(super) struct Legacy {
     pub(super) host_form: IdForm,
     pub(super) methods: Vec<u64>,
     pub(super) time: u64,
+    pub(super) max_frame_len: Option<u64>,
 }
 
 pub(super) use crate::id::IdForm;
@@ -277,6 +278,7 @@ impl Legacy {
             host_form: IdForm::Str,
             methods: vec![19, 17, 16, 18],
             time: EPOCH,
+            max_frame_len: None,
         }
     }
 
@@ -331,7 +333,7 @@ impl Legacy {
             address: self.address.clone(),
             methods: vec![32, 19],
             features: vec!["unheard-of".to_owned()],
-            max_frame_len: None,
+            max_frame_len: self.max_frame_len,
             key: None,
         };
         let message = hello.encode();
