@@ -194,6 +194,11 @@ impl Book {
             .min()
     }
 
+    /// Returns how many addresses there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Returns all addresses, in order, with the failures in a row of each.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (&Address, Option<&NodeId>, u32)> {
         self.entries

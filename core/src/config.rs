@@ -107,8 +107,9 @@ pub struct Config {
     /// more than 61 s.
     pub seen_ttl: Duration,
 
-    /// How many searches for distant nodes (to reply or to send to one node) may be under way. At
-    /// the limit a further one is refused.
+    /// How many messages may wait for a search for their receiver, a distant node. At the limit, or
+    /// when they are longer in all than [`link_queue_limit`](Self::link_queue_limit), a further one
+    /// is refused.
     ///
     /// Default: 256.
     pub max_searches: usize,

@@ -52,7 +52,7 @@ pub enum SendError {
     NoLink(LinkId),
     /// The message is addressed to this node itself.
     Ourselves,
-    /// As many distant nodes are being searched for as
+    /// As many messages wait for a search for their receiver as
     /// [`Config::max_searches`](crate::Config::max_searches) allows.
     TooManySearches {
         /// The limit.
@@ -78,10 +78,7 @@ impl fmt::Display for SendError {
             Self::NoLink(link) => write!(f, "{link} is not established"),
             Self::Ourselves => f.write_str("the message is addressed to this node itself"),
             Self::TooManySearches { limit } => {
-                write!(
-                    f,
-                    "{limit} searches for distant nodes are under way already"
-                )
+                write!(f, "too many messages wait for a search; {limit} may")
             }
             Self::ShutDown => f.write_str("this node is shut down"),
         }

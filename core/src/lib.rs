@@ -109,6 +109,7 @@ mod address;
 mod book;
 mod chance;
 mod config;
+mod describe;
 mod encode;
 mod error;
 mod flavour;
@@ -131,6 +132,7 @@ mod wire;
 
 pub use address::{Address, ParseAddressError};
 pub use config::Config;
+pub use describe::describe;
 pub use error::{
     AcceptError, CloseReason, ConfigError, ConnectError, DialFailure, PeerFault, SendError,
 };

@@ -48,6 +48,13 @@ impl Searches {
         self.waiting
     }
 
+    /// Returns the bytes of the messages that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        let searches = self.under_way.values();
+        let waiting = searches.flat_map(|search| &search.waiting);
+        waiting.map(|waiting| waiting.payload.encoded_len()).sum()
+    }
+
     /// Adds a message to the search for a node. Returns whether there is one.
     pub(crate) fn join(&mut self, node: &NodeId, message: Waiting) -> bool {
         let Some(search) = self.under_way.get_mut(node) else {

@@ -28,6 +28,12 @@ use crate::state::dialing::Dial;
 use crate::time::{Instant, UnixTime, WallClock};
 use crate::timers::{Timer, Timers};
 
+/// What a remembered message id costs, in bytes: the id, and its share of the table.
+const SEEN_COST: usize = 64;
+
+/// What an address in the book costs, in bytes: host, id, and their places in a tree.
+const ADDRESS_COST: usize = 250;
+
 /// One node of the network, without its sockets and clocks.
 ///
 /// See the [crate documentation](crate) for the contract and for the loop that drives it.
@@ -286,6 +292,23 @@ impl MeshState {
             waiting_for_route: self.searches.waiting(),
             undrained: self.outputs.len(),
         }
+    }
+
+    /// Returns about how many bytes of memory the node holds, without its fixed size.
+    ///
+    /// An estimate by what is counted and bounded: queues of links, unfinished frames, remembered ids,
+    /// addresses, messages that wait for a route, and outputs that wait to be drained. Frames that several queues share are
+    /// counted in each.
+    pub fn memory(&self) -> usize {
+        let links = self.links.values();
+        let links: usize = links
+            .map(|link| size_of::<Link>() + link.outbox.len() + link.reader.partial_len())
+            .sum();
+        links
+            + self.seen.len() * SEEN_COST
+            + self.book.len() * ADDRESS_COST
+            + self.searches.bytes()
+            + self.outputs.len() * size_of::<Output>()
     }
 
     /// Brings what follows from other things up to date, at the end of every input.

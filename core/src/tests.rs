@@ -15,4 +15,4 @@ mod properties;
 mod quirks_greeting;
 mod quirks_messages;
 mod replies;
-mod solo;
+pub(crate) mod solo;

@@ -228,7 +228,8 @@ impl MeshState {
         self.check_own(&sub_flag, &payload)?;
         self.check_room()?;
         let limit = self.config.max_searches;
-        if self.searches.waiting() >= limit {
+        let is_heavy = self.searches.bytes() > self.config.link_queue_limit;
+        if self.searches.waiting() >= limit || is_heavy {
             return Err(SendError::TooManySearches { limit });
         }
         // The message has to fit once there is a link.

@@ -14,46 +14,46 @@ use crate::wire::native::{Hello, Native, encode_accept, encode_confirm};
 use crate::*;
 
 /// When every test begins, by the calendar.
-pub(super) const EPOCH: u64 = 1_700_000_000;
+pub(crate) const EPOCH: u64 = 1_700_000_000;
 
 /// Larger than any id that a state derives: 66 digits.
-pub(super) const HIGH: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
+pub(crate) const HIGH: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
 
 /// Smaller than any id that a state derives.
-pub(super) const LOW: &str = "2";
+pub(crate) const LOW: &str = "2";
 
 /// A state, and what came out of it.
-pub(super) struct Solo {
-    pub(super) state: MeshState,
-    pub(super) now: Instant,
+pub(crate) struct Solo {
+    pub(crate) state: MeshState,
+    pub(crate) now: Instant,
     readers: BTreeMap<LinkId, FrameReader>,
     sent: BTreeMap<LinkId, Vec<Sent>>,
-    pub(super) chunks: Vec<(LinkId, Bytes, Batching)>,
-    pub(super) closed: BTreeMap<LinkId, CloseReason>,
-    pub(super) dials: Vec<(DialId, Address)>,
-    pub(super) cancelled: Vec<DialId>,
-    pub(super) messages: Vec<Message>,
-    pub(super) events: Vec<Event>,
+    pub(crate) chunks: Vec<(LinkId, Bytes, Batching)>,
+    pub(crate) closed: BTreeMap<LinkId, CloseReason>,
+    pub(crate) dials: Vec<(DialId, Address)>,
+    pub(crate) cancelled: Vec<DialId>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) events: Vec<Event>,
 }
 
 /// A frame that the state sent, opened.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) packed: Packed,
-    pub(super) control: Control,
-    pub(super) frame_len: usize,
-    pub(super) method: Option<Method>,
+pub(crate) struct Sent {
+    pub(crate) packed: Packed,
+    pub(crate) control: Control,
+    pub(crate) frame_len: usize,
+    pub(crate) method: Option<Method>,
 }
 
-pub(super) fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     text.parse().expect("a test writes good addresses")
 }
 
-pub(super) fn id(text: &str) -> NodeId {
+pub(crate) fn id(text: &str) -> NodeId {
     NodeId::new(text).expect("a test writes good ids")
 }
 
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         advertised: Some(address("10.0.0.1:4444")),
         ..Config::default()
@@ -61,11 +61,11 @@ pub(super) fn config() -> Config {
 }
 
 impl Solo {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(config())
     }
 
-    pub(super) fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let now = Instant::from_micros(1_000_000);
         let wall = UnixTime::from_secs(EPOCH);
         let state = MeshState::new(config, [7; 32], now, wall).expect("a good configuration");
@@ -86,7 +86,7 @@ impl Solo {
     }
 
     /// Takes all outputs, and checks that none breaks the contract.
-    pub(super) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while let Some(output) = self.state.poll_output() {
             match output {
                 Output::Dial(dial, address) => self.dials.push((dial, address)),
@@ -135,7 +135,7 @@ impl Solo {
     }
 
     /// Moves the clock, stopping at every deadline on the way.
-    pub(super) fn pass(&mut self, length: Duration) {
+    pub(crate) fn pass(&mut self, length: Duration) {
         let end = self.now.saturating_add(length);
         while let Some(due) = self.state.poll_timeout().filter(|due| *due <= end) {
             self.now = due;
@@ -146,14 +146,14 @@ impl Solo {
     }
 
     /// A peer dials us. The link gets all the credit it can want.
-    pub(super) fn accept(&mut self) -> LinkId {
+    pub(crate) fn accept(&mut self) -> LinkId {
         let link = self.accept_without_credit();
         self.state.handle_credit(link, usize::MAX, self.now);
         self.drain();
         link
     }
 
-    pub(super) fn accept_without_credit(&mut self) -> LinkId {
+    pub(crate) fn accept_without_credit(&mut self) -> LinkId {
         let from = address("10.0.0.9:50000");
         let link = self.state.handle_accepted(from, self.now);
         let link = link.expect("there is room for a link");
@@ -162,7 +162,7 @@ impl Solo {
     }
 
     /// We dial an address, and a link comes of it.
-    pub(super) fn dial(&mut self, to: &str) -> LinkId {
+    pub(crate) fn dial(&mut self, to: &str) -> LinkId {
         let dial = self.state.connect(address(to), self.now);
         let dial = dial.expect("the address can be dialled");
         self.drain();
@@ -170,7 +170,7 @@ impl Solo {
     }
 
     /// A dial gives a link.
-    pub(super) fn dialed(&mut self, dial: DialId) -> LinkId {
+    pub(crate) fn dialed(&mut self, dial: DialId) -> LinkId {
         let link = self.state.handle_dial_succeeded(dial, self.now);
         let link = link.expect("the dial is of interest");
         self.state.handle_credit(link, usize::MAX, self.now);
@@ -178,23 +178,23 @@ impl Solo {
         link
     }
 
-    pub(super) fn feed(&mut self, link: LinkId, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, link: LinkId, bytes: &[u8]) {
         self.state.handle_bytes(link, bytes, self.now);
         self.drain();
     }
 
-    pub(super) fn close(&mut self, link: LinkId) {
+    pub(crate) fn close(&mut self, link: LinkId) {
         self.state.handle_closed(link, self.now);
         self.drain();
     }
 
     /// Takes what was sent on a link since the last call.
-    pub(super) fn sent(&mut self, link: LinkId) -> Vec<Sent> {
+    pub(crate) fn sent(&mut self, link: LinkId) -> Vec<Sent> {
         self.sent.remove(&link).unwrap_or_default()
     }
 
     /// Takes the control messages that were sent on a link since the last call.
-    pub(super) fn controls(&mut self, link: LinkId) -> Vec<Control> {
+    pub(crate) fn controls(&mut self, link: LinkId) -> Vec<Control> {
         self.sent(link)
             .into_iter()
             .map(|sent| sent.control)
@@ -202,7 +202,7 @@ impl Solo {
     }
 
     /// A py2p dials us and is linked.
-    pub(super) fn py2p(&mut self, id: &str) -> LinkId {
+    pub(crate) fn py2p(&mut self, id: &str) -> LinkId {
         let link = self.accept();
         self.feed(link, &Legacy::py2p(id).handshake());
         assert!(self.is_peer(id), "{id} is linked");
@@ -211,7 +211,7 @@ impl Solo {
     }
 
     /// A js2p dials us and is linked.
-    pub(super) fn js2p(&mut self, id: &str) -> LinkId {
+    pub(crate) fn js2p(&mut self, id: &str) -> LinkId {
         let link = self.accept();
         self.feed(link, &Legacy::js2p(id).handshake());
         assert!(self.is_peer(id), "{id} is linked");
@@ -220,7 +220,7 @@ impl Solo {
     }
 
     /// A native node dials us and is linked.
-    pub(super) fn native(&mut self, id: &str) -> LinkId {
+    pub(crate) fn native(&mut self, id: &str) -> LinkId {
         let link = self.accept();
         let peer = Legacy::native(id);
         self.feed(link, &peer.hello());
@@ -230,42 +230,42 @@ impl Solo {
         link
     }
 
-    pub(super) fn is_peer(&self, id: &str) -> bool {
+    pub(crate) fn is_peer(&self, id: &str) -> bool {
         self.state.peers().any(|peer| peer.id.as_str() == id)
     }
 
     /// Forgets what was sent on these links so far.
-    pub(super) fn forget_sent(&mut self, links: &[LinkId]) {
+    pub(crate) fn forget_sent(&mut self, links: &[LinkId]) {
         for link in links {
             self.sent.remove(link);
         }
     }
 
-    pub(super) fn texts(&mut self) -> Vec<String> {
+    pub(crate) fn texts(&mut self) -> Vec<String> {
         let messages = std::mem::take(&mut self.messages);
         messages.iter().filter_map(Message::text).collect()
     }
 
-    pub(super) fn take_events(&mut self) -> Vec<Event> {
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 }
 
 /// A peer played by hand: how it spells things, and the frames that it sends.
 #[derive(Clone, Debug)]
-pub(super) struct Legacy {
-    pub(super) id: String,
-    pub(super) id_form: IdForm,
-    pub(super) protocol: String,
-    pub(super) protocol_form: IdForm,
-    pub(super) address: Option<Address>,
-    pub(super) host_form: IdForm,
-    pub(super) methods: Vec<u64>,
-    pub(super) time: u64,
-    pub(super) max_frame_len: Option<u64>,
+pub(crate) struct Legacy {
+    pub(crate) id: String,
+    pub(crate) id_form: IdForm,
+    pub(crate) protocol: String,
+    pub(crate) protocol_form: IdForm,
+    pub(crate) address: Option<Address>,
+    pub(crate) host_form: IdForm,
+    pub(crate) methods: Vec<u64>,
+    pub(crate) time: u64,
+    pub(crate) max_frame_len: Option<u64>,
 }
 
-pub(super) use crate::id::IdForm;
+pub(crate) use crate::id::IdForm;
 
 impl Legacy {
     fn new(id: &str) -> Self {
@@ -282,11 +282,11 @@ impl Legacy {
         }
     }
 
-    pub(super) fn py2p(id: &str) -> Self {
+    pub(crate) fn py2p(id: &str) -> Self {
         Self::new(id)
     }
 
-    pub(super) fn js2p(id: &str) -> Self {
+    pub(crate) fn js2p(id: &str) -> Self {
         Self {
             id_form: IdForm::Str,
             protocol_form: IdForm::Str,
@@ -295,21 +295,21 @@ impl Legacy {
         }
     }
 
-    pub(super) fn native(id: &str) -> Self {
+    pub(crate) fn native(id: &str) -> Self {
         Self {
             id_form: IdForm::Str,
             ..Self::new(id)
         }
     }
 
-    pub(super) fn at(self, text: &str) -> Self {
+    pub(crate) fn at(self, text: &str) -> Self {
         Self {
             address: Some(address(text)),
             ..self
         }
     }
 
-    pub(super) fn handshake(&self) -> Vec<u8> {
+    pub(crate) fn handshake(&self) -> Vec<u8> {
         let mut packets = Payload::new();
         packets.push_with(|out| put_text(out, &self.id, self.id_form));
         packets.push_with(|out| put_text(out, &self.protocol, self.protocol_form));
@@ -325,7 +325,7 @@ impl Legacy {
         self.frame(2, sub_flag::HANDSHAKE, &packets)
     }
 
-    pub(super) fn hello(&self) -> Vec<u8> {
+    pub(crate) fn hello(&self) -> Vec<u8> {
         let hello = Hello {
             version: 1,
             id: id(&self.id),
@@ -340,32 +340,32 @@ impl Legacy {
         self.text_frame(2, "rs2p", &message.packets)
     }
 
-    pub(super) fn accept(&self) -> Vec<u8> {
+    pub(crate) fn accept(&self) -> Vec<u8> {
         self.text_frame(2, "rs2p", &encode_accept().packets)
     }
 
-    pub(super) fn confirm(&self) -> Vec<u8> {
+    pub(crate) fn confirm(&self) -> Vec<u8> {
         self.text_frame(2, "rs2p", &encode_confirm().packets)
     }
 
     /// A plain frame with a number for its sub-flag.
-    pub(super) fn frame(&self, main: u64, sub_flag: u64, packets: &Payload) -> Vec<u8> {
+    pub(crate) fn frame(&self, main: u64, sub_flag: u64, packets: &Payload) -> Vec<u8> {
         plain_frame(&self.pack(main, &Value::from(sub_flag), packets))
     }
 
-    pub(super) fn text_frame(&self, main: u64, sub_flag: &str, packets: &Payload) -> Vec<u8> {
+    pub(crate) fn text_frame(&self, main: u64, sub_flag: &str, packets: &Payload) -> Vec<u8> {
         plain_frame(&self.pack(main, &Value::from(sub_flag), packets))
     }
 
-    pub(super) fn broadcast(&self, text: &str) -> Vec<u8> {
+    pub(crate) fn broadcast(&self, text: &str) -> Vec<u8> {
         self.frame(0, 0, &Payload::from(text))
     }
 
-    pub(super) fn whisper(&self, text: &str) -> Vec<u8> {
+    pub(crate) fn whisper(&self, text: &str) -> Vec<u8> {
         self.frame(2, 2, &Payload::from(text))
     }
 
-    pub(super) fn pack(&self, main: u64, sub_flag: &Value, packets: &Payload) -> Vec<u8> {
+    pub(crate) fn pack(&self, main: u64, sub_flag: &Value, packets: &Payload) -> Vec<u8> {
         let sender = match self.id_form {
             IdForm::Bin => Value::from(self.id.as_bytes()),
             IdForm::Str => Value::from(self.id.as_str()),
@@ -375,7 +375,7 @@ impl Legacy {
 }
 
 /// Packs a message whose fields can be anything.
-pub(super) fn pack_odd(
+pub(crate) fn pack_odd(
     main: &Value,
     sender: &Value,
     time: &Value,
@@ -391,18 +391,18 @@ pub(super) fn pack_odd(
     out
 }
 
-pub(super) fn plain_frame(packed: &[u8]) -> Vec<u8> {
+pub(crate) fn plain_frame(packed: &[u8]) -> Vec<u8> {
     frame_by(None, packed)
 }
 
-pub(super) fn frame_by(method: Option<Method>, packed: &[u8]) -> Vec<u8> {
+pub(crate) fn frame_by(method: Option<Method>, packed: &[u8]) -> Vec<u8> {
     let id = MessageId::of(packed);
     let mut encoder = Encoder::new(id, Bytes::copy_from_slice(packed));
     encoder.frame(method).to_vec()
 }
 
 /// Returns the handshake among what was sent.
-pub(super) fn handshake_in(sent: &[Sent]) -> Option<&Handshake> {
+pub(crate) fn handshake_in(sent: &[Sent]) -> Option<&Handshake> {
     sent.iter().find_map(|sent| match &sent.control {
         Control::Handshake(handshake) => Some(handshake),
         _ => None,
@@ -410,13 +410,13 @@ pub(super) fn handshake_in(sent: &[Sent]) -> Option<&Handshake> {
 }
 
 /// Returns how many hellos are among what was sent.
-pub(super) fn hello_count(sent: &[Sent]) -> usize {
+pub(crate) fn hello_count(sent: &[Sent]) -> usize {
     let is_hello = |sent: &&Sent| matches!(&sent.control, Control::Native(Native { kind: 0, .. }));
     sent.iter().filter(is_hello).count()
 }
 
 /// Returns the texts of the user messages among what was sent.
-pub(super) fn user_texts(sent: &[Sent]) -> Vec<String> {
+pub(crate) fn user_texts(sent: &[Sent]) -> Vec<String> {
     let user = sent.iter().filter(|sent| sent.control == Control::User);
     let first = user.filter_map(|sent| sent.packed.packets().iter().next()?.ok());
     first

@@ -1,0 +1,157 @@
+//! Bytes of a link, in words: for traces, simulators and whoever looks at a capture.
+
+use std::fmt::Write as _;
+
+use crate::frame::{FrameReader, PREFIX_LEN, open};
+use crate::wire::control::Control;
+use crate::wire::message::{MainType, Packed, Sender, WireSubFlag};
+use crate::wire::msgpack::MAX_DEPTH;
+use crate::wire::native::kind;
+
+/// How much of a message's packets is shown.
+const SHOWN_LEN: usize = 60;
+
+/// The longest frame that is looked into.
+const MAX_FRAME_LEN: usize = 64 << 20;
+
+/// Says in words what frames these bytes of a link are, one line for each: what kind of message, of
+/// whom, and how it begins. Bytes that are no frame are described as such; so is what is left when
+/// the last frame is cut off.
+///
+/// For people, not for programs: the wording may change.
+pub fn describe(mut bytes: &[u8]) -> Vec<String> {
+    let mut reader = FrameReader::new(MAX_FRAME_LEN);
+    let mut lines = Vec::new();
+    loop {
+        match reader.take(&mut bytes) {
+            Ok(Some(frame)) => {
+                let body = frame.body();
+                lines.push(describe_body(&body));
+            }
+            Ok(None) => break,
+            Err(fault) => {
+                lines.push(format!("no frame: {fault}"));
+                return lines;
+            }
+        }
+    }
+    match reader.partial_len() {
+        0 => {}
+        len => lines.push(format!("{len} bytes of an unfinished frame")),
+    }
+    lines
+}
+
+fn describe_body(body: &bytes::Bytes) -> String {
+    let len = PREFIX_LEN + body.len();
+    // Snappy has no mark to be known by: the one method to try unasked.
+    let last = Some(crate::Method::Snappy);
+    let opened = match open(body, last, MAX_FRAME_LEN) {
+        Ok(opened) => opened,
+        Err(fault) => return format!("frame of {len} bytes: {fault}"),
+    };
+    let packed = match Packed::parse(opened.id, opened.packed, MAX_DEPTH) {
+        Ok(packed) => packed,
+        Err(fault) => return format!("frame of {len} bytes: {fault}"),
+    };
+    let sender = match packed.sender() {
+        Sender::Node(id, _) => format!("{id:?}"),
+        Sender::Unusable => "nobody".to_owned(),
+    };
+    let mut line = what(&packed);
+    let method = opened.method.map(|method| format!(", {method}"));
+    let method = method.unwrap_or_default();
+    // Writing to a string does not fail.
+    let _ = write!(line, " of {sender} ({len} bytes{method})");
+    line
+}
+
+fn what(packed: &Packed) -> String {
+    let control = match Control::parse(packed, usize::MAX) {
+        Ok(control) => control,
+        Err(fault) => return format!("malformed {fault}"),
+    };
+    match control {
+        Control::User => user(packed),
+        Control::Handshake(handshake) => format!("handshake {:?}", handshake.id),
+        Control::Peers(entries) => format!("peers, {} of them", entries.len()),
+        Control::RequestPeers => "request for peers".to_owned(),
+        Control::RequestNode(request) => format!("request for {:?}", request.wanted),
+        Control::Response(response) => format!("response: {:?}", response.found.address),
+        Control::RenegotiateCompression(methods) => format!("renegotiation {methods:?}"),
+        Control::Resend => "request to resend".to_owned(),
+        Control::Native(native) => match native.kind {
+            kind::HELLO => "hello".to_owned(),
+            kind::PING => "ping".to_owned(),
+            kind::PONG => "pong".to_owned(),
+            kind::ACCEPT => "accept".to_owned(),
+            kind::CONFIRM => "confirm".to_owned(),
+            other => format!("native message {other}"),
+        },
+    }
+}
+
+fn user(packed: &Packed) -> String {
+    let main = match packed.main() {
+        MainType::Broadcast => "broadcast",
+        MainType::Renegotiate | MainType::Whisper => "whisper",
+    };
+    let flag = match packed.sub_flag() {
+        WireSubFlag::Number(number) if number.as_u64().is_some_and(|number| number <= 2) => {
+            String::new()
+        }
+        WireSubFlag::Number(number) => format!(" [{number}]"),
+        WireSubFlag::Text(text) => format!(" [{text:?}]"),
+        WireSubFlag::Other => " [?]".to_owned(),
+    };
+    let mut content = format!("{:?}", packed.packets());
+    if content.len() > SHOWN_LEN {
+        let end = (0..=SHOWN_LEN)
+            .rev()
+            .find(|at| content.is_char_boundary(*at));
+        content.truncate(end.unwrap_or(0));
+        content.push('\u{2026}');
+    }
+    format!("{main}{flag} {content}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::solo::{Legacy, frame_by, plain_frame};
+    use crate::{Method, Payload};
+
+    #[test]
+    fn frames_are_told_in_words() {
+        let peer = Legacy::py2p("Alice");
+        let zlib = frame_by(
+            Some(Method::Zlib),
+            &peer.pack(2, &2.into(), &Payload::from("psst")),
+        );
+        let stream = [
+            peer.handshake(),
+            peer.broadcast("fire"),
+            zlib,
+            peer.frame(2, 8, &Payload::from("*")),
+            plain_frame(&[0x90]),
+            vec![0, 0, 1],
+        ];
+        let lines = describe(&stream.concat());
+        let starts = [
+            "handshake NodeId(Alice) of NodeId(Alice) (",
+            "broadcast [\"fire\"] of NodeId(Alice) (",
+            "whisper [\"psst\"] of NodeId(Alice) (72 bytes, zlib)",
+            "request for peers of NodeId(Alice) (",
+            "frame of 37 bytes: a message of 0 elements",
+            "3 bytes of an unfinished frame",
+        ];
+        assert_eq!(lines.len(), starts.len(), "{lines:#?}");
+        for (line, start) in lines.iter().zip(starts) {
+            assert!(line.starts_with(start), "{line:?} and not {start:?}");
+        }
+        assert_eq!(
+            describe(&[0, 0, 0, 1]),
+            ["no frame: frame of 1 bytes is too short"]
+        );
+    }
+}
