@@ -18,8 +18,6 @@ pub(crate) enum Standing {
     Told,
     /// A native neighbour that was lost.
     Lost,
-    /// The configuration names it.
-    Seed,
     /// A legacy neighbour that was lost. It will not dial us again, so it is dialled whatever
     /// the number of links.
     Stray,
@@ -28,6 +26,8 @@ pub(crate) enum Standing {
 #[derive(Clone, Debug)]
 struct Entry {
     standing: Standing,
+    /// The application named it: it is never forgotten.
+    is_seed: bool,
     id: Option<NodeId>,
     /// Failures in a row.
     failures: u32,
@@ -64,6 +64,14 @@ impl Book {
         }
     }
 
+    /// Notes an address that is to be dialled for as long as the node lives.
+    pub(crate) fn add_seed(&mut self, address: &Address, next: Instant) {
+        self.add(address, None, Standing::Lost, next);
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.is_seed = true;
+        }
+    }
+
     /// Notes an address, or raises its standing.
     pub(crate) fn add(
         &mut self,
@@ -89,6 +97,7 @@ impl Book {
             address.clone(),
             Entry {
                 standing,
+                is_seed: false,
                 id: id.cloned(),
                 failures: 0,
                 next,
@@ -144,7 +153,7 @@ impl Book {
     /// Forgets an address, unless it is a seed.
     pub(crate) fn forget(&mut self, address: &Address) {
         match self.entries.get_mut(address) {
-            Some(entry) if entry.standing == Standing::Seed => entry.busy = false,
+            Some(entry) if entry.is_seed => entry.busy = false,
             Some(_) => {
                 self.entries.remove(address);
             }
@@ -224,7 +233,7 @@ impl Book {
         let worst = self
             .entries
             .iter()
-            .filter(|(_, entry)| !entry.busy && entry.standing != Standing::Seed)
+            .filter(|(_, entry)| !entry.busy && !entry.is_seed)
             .max_by_key(|(_, entry)| (std::cmp::Reverse(entry.standing), entry.failures))
             .filter(|(_, entry)| entry.standing < standing || entry.failures > 0)
             .map(|(address, _)| address.clone());
@@ -288,7 +297,7 @@ mod tests {
     #[test]
     fn a_stray_is_dialled_when_all_places_are_taken() {
         let (mut book, mut chance) = book();
-        book.add(&address(1), None, Standing::Seed, Instant::ZERO);
+        book.add_seed(&address(1), Instant::ZERO);
         book.add(&address(2), None, Standing::Stray, Instant::ZERO);
         assert_eq!(book.due(true, nobody, Instant::ZERO), Some(address(2)));
         book.set_busy(&address(2));
@@ -303,7 +312,7 @@ mod tests {
     #[test]
     fn a_flood_of_addresses_displaces_no_seed_and_no_neighbour() {
         let (mut book, mut chance) = book();
-        book.add(&address(1), None, Standing::Seed, Instant::ZERO);
+        book.add_seed(&address(1), Instant::ZERO);
         book.add(&address(2), None, Standing::Lost, Instant::ZERO);
         for port in 100..200 {
             book.add(&address(port), None, Standing::Told, Instant::ZERO);
@@ -316,10 +325,25 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_is_not_forgotten_whatever_becomes_of_it() {
+        let (mut book, mut chance) = book();
+        book.add_seed(&address(1), Instant::ZERO);
+        book.add(&address(1), None, Standing::Stray, Instant::ZERO);
+        book.set_busy(&address(1));
+        book.forget(&address(1));
+        assert_eq!(book.due(false, nobody, Instant::ZERO), Some(address(1)));
+        for port in 2..50 {
+            book.failed(&address(1), &mut chance, Instant::ZERO);
+            book.add(&address(port), None, Standing::Stray, Instant::ZERO);
+        }
+        assert!(book.addresses().any(|(known, ..)| *known == address(1)));
+    }
+
+    #[test]
     fn our_own_address_is_never_dialled() {
         let (mut book, _) = book();
         book.set_own(&address(1));
-        book.add(&address(1), None, Standing::Seed, Instant::ZERO);
+        book.add_seed(&address(1), Instant::ZERO);
         assert_eq!(book.due(false, nobody, Instant::ZERO), None);
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::address::Address;
-use crate::book::{Book, Standing};
+use crate::book::Book;
 use crate::chance::Chance;
 use crate::config::Config;
 use crate::error::{AcceptError, CloseReason, ConfigError, PeerFault};
@@ -102,7 +102,7 @@ impl MeshState {
             book.set_own(own);
         }
         for address in &config.seeds {
-            book.add(address, None, Standing::Seed, now);
+            book.add_seed(address, now);
         }
         let seen = Seen::new(config.seen_ttl, config.max_seen);
         let mut state = Self {
@@ -147,8 +147,12 @@ impl MeshState {
             return Err(AcceptError::TooManyLinks { limit });
         }
         let pending = self.links.values().filter(|link| {
+            // A spare link to a peer is waiting for something else, and there is one for each.
+            let is_spare =
+                link.stage == Stage::Held && link.peer_id().is_some_and(|id| self.is_peer(id));
             link.side == Side::Accepted
                 && !matches!(link.stage, Stage::Established | Stage::Closing)
+                && !is_spare
         });
         if pending.count() >= self.config.max_pending {
             let limit = self.config.max_pending;
@@ -532,6 +536,10 @@ impl MeshState {
 
     fn fault(&mut self, link: LinkId, fault: impl Into<PeerFault>, now: Instant) {
         self.close(link, CloseReason::Fault(fault.into()), now);
+    }
+
+    fn is_peer(&self, id: &NodeId) -> bool {
+        self.peers.contains_key(id)
     }
 
     const fn number(&mut self) -> u64 {

@@ -3,7 +3,6 @@
 use super::greeting::lost_standing;
 use super::{MeshState, Phase};
 use crate::address::Address;
-use crate::book::Standing;
 use crate::error::{CloseReason, ConnectError};
 use crate::id::NodeId;
 use crate::link::{Link, Stage};
@@ -81,7 +80,7 @@ impl MeshState {
         if self.book.is_own(&address) {
             return Err(ConnectError::Ourselves);
         }
-        self.book.add(&address, None, Standing::Seed, now);
+        self.book.add_seed(&address, now);
         self.should_dial = true;
         self.settle(now);
         Ok(())
