@@ -1,5 +1,5 @@
-//! Tests of the whole state: against scripted peers ([`solo`]), and many states in virtual time
-//! ([`net`]).
+//! Tests of the whole state: against scripted peers ([`solo`]), many states in virtual time
+//! ([`net`]), and what the older libraries wrote ([`vectors`]).
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -16,3 +16,4 @@ mod quirks_greeting;
 mod quirks_messages;
 mod replies;
 pub(crate) mod solo;
+mod vectors;

@@ -66,8 +66,13 @@ impl Solo {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::at(config, EPOCH)
+    }
+
+    /// A state that begins at another time by the calendar, in seconds since 1970.
+    pub(crate) fn at(config: Config, wall: u64) -> Self {
         let now = Instant::from_micros(1_000_000);
-        let wall = UnixTime::from_secs(EPOCH);
+        let wall = UnixTime::from_secs(wall);
         let state = MeshState::new(config, [7; 32], now, wall).expect("a good configuration");
         let mut solo = Self {
             state,

@@ -154,6 +154,19 @@ impl fmt::Display for NotBuilt {
 impl std::error::Error for NotBuilt {}
 
 /// Why a body could not be decompressed.
+#[cfg_attr(
+    not(any(
+        feature = "zlib",
+        feature = "gzip",
+        feature = "bz2",
+        feature = "lzma",
+        feature = "snappy"
+    )),
+    expect(
+        dead_code,
+        reason = "without a method there is no other fault than its absence"
+    )
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DecompressFault {
     /// This build was made without the method's feature.

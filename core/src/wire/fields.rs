@@ -147,13 +147,15 @@ impl Place {
         if is_nil(host) && is_nil(port) {
             return Self::Nowhere;
         }
-        let port = number(port).and_then(|port| u16::try_from(port).ok());
-        let (Some((host, form)), Some(port)) = (text(host), port) else {
+        let (Some((host, form)), Some(port)) = (text(host), number(port)) else {
             return Self::Malformed;
         };
-        match Address::new(host, port) {
-            Ok(address) if port > 0 => Self::At(address, form),
-            Ok(_) | Err(_) => Self::Nowhere,
+        // py2p lists what its neighbours say of themselves, so what cannot be is no fault of the
+        // one who tells it.
+        let address = u16::try_from(port).ok().filter(|port| *port > 0);
+        match address.map(|port| Address::new(host, port)) {
+            Some(Ok(address)) => Self::At(address, form),
+            Some(Err(_)) | None => Self::Nowhere,
         }
     }
 }
