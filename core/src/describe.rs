@@ -115,7 +115,7 @@ fn user(packed: &Packed) -> String {
     format!("{main}{flag} {content}")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "zlib"))]
 mod tests {
     use super::*;
     use crate::tests::solo::{Legacy, frame_by, plain_frame};

@@ -164,6 +164,7 @@ fn second_handshake_on_a_link() {
     assert_eq!(solo.closed[&link], CloseReason::Fault(fault));
 }
 
+#[cfg(feature = "zlib")]
 #[test]
 fn renegotiate_1() {
     let renegotiation = |methods: &[u64]| {
