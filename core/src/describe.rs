@@ -86,6 +86,7 @@ fn what(packed: &Packed) -> String {
             kind::PONG => "pong".to_owned(),
             kind::ACCEPT => "accept".to_owned(),
             kind::CONFIRM => "confirm".to_owned(),
+            kind::GOODBYE => "goodbye".to_owned(),
             other => format!("native message {other}"),
         },
     }

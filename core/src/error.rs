@@ -239,6 +239,8 @@ pub enum CloseReason {
     ShutDown,
     /// The other side closed it, or the connection broke.
     PeerClosed,
+    /// The other side closed it, and said before that it would: it leaves, or does not want the link.
+    PeerLeft,
 }
 
 impl fmt::Display for CloseReason {
@@ -255,7 +257,8 @@ impl fmt::Display for CloseReason {
             Self::Overflow { limit } => write!(f, "over {limit} bytes waited to be sent"),
             Self::Requested => f.write_str("the application asked for it"),
             Self::ShutDown => f.write_str("this node is shutting down"),
-            Self::PeerClosed => f.write_str("the other side closed it"),
+            Self::PeerClosed => f.write_str("the other side closed it, or the connection broke"),
+            Self::PeerLeft => f.write_str("the other side took its leave"),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::outbox::Outbox;
 use crate::output::{DialId, LinkId, PeerInfo, PeerKind, Side};
 use crate::time::Instant;
 use crate::wire::compress::Method;
+use crate::wire::native::Goodbye;
 
 /// How far the greeting has come.
 ///
@@ -84,6 +85,8 @@ pub(crate) struct Link {
     pub(crate) control: ControlRate,
     /// When the peer was last told of others.
     pub(crate) told_at: Option<Instant>,
+    /// What the peer said when it began to close the link.
+    pub(crate) goodbye: Option<Goodbye>,
     /// Why it is closing.
     pub(crate) closing: Option<CloseReason>,
 }
@@ -121,6 +124,7 @@ impl Link {
             round_trip: None,
             control: ControlRate::default(),
             told_at: None,
+            goodbye: None,
             closing: None,
         }
     }

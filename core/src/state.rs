@@ -219,9 +219,14 @@ impl MeshState {
     /// A link was closed by the other side, or broke. No [`Output::Close`] follows for it.
     pub fn handle_closed(&mut self, link: LinkId, now: Instant) {
         if let Some(gone) = self.remove_link(link) {
-            self.lose_unsent(&gone, &CloseReason::PeerClosed);
+            let reason = if gone.goodbye.is_some() {
+                CloseReason::PeerLeft
+            } else {
+                CloseReason::PeerClosed
+            };
+            self.lose_unsent(&gone, &reason);
             if gone.stage != Stage::Closing {
-                self.on_link_gone(&gone, &CloseReason::PeerClosed, now);
+                self.on_link_gone(&gone, &reason, now);
             }
         }
         self.settle(now);
@@ -430,6 +435,7 @@ impl MeshState {
             }
         }
         self.introduce_before_closing(id, &reason, now);
+        self.say_goodbye(id, &reason, now);
         let Some(mut link) = self.remove_link(id) else {
             return;
         };

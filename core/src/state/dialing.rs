@@ -9,6 +9,7 @@ use crate::link::{Link, Stage};
 use crate::output::{DialId, Event, Output, SendOutcome, Side};
 use crate::time::Instant;
 use crate::timers::Timer;
+use crate::wire::native::Goodbye;
 
 /// An attempt to reach an address, until there is an established link or none is to be had.
 #[derive(Clone, Debug)]
@@ -237,7 +238,8 @@ impl MeshState {
                 | CloseReason::Silent
                 | CloseReason::Overflow { .. }
                 | CloseReason::Requested
-                | CloseReason::PeerClosed => ConnectError::Closed(reason.clone()),
+                | CloseReason::PeerClosed
+                | CloseReason::PeerLeft => ConnectError::Closed(reason.clone()),
             };
             return self.dial_failed(dial, error, now);
         }
@@ -248,8 +250,10 @@ impl MeshState {
         let advertised = gone.card.as_ref().and_then(|card| card.address.as_ref());
         let best = gone.dial_address();
         for address in best.into_iter().chain(advertised) {
-            if *reason == CloseReason::Requested || (Some(address) != best) {
-                // The one that is known to work will do; and what the application ends stays
+            let is_unwanted =
+                *reason == CloseReason::Requested || gone.goodbye == Some(Goodbye::Unwanted);
+            if is_unwanted || Some(address) != best {
+                // The one that is known to work will do; and what an application ends stays
                 // ended.
                 self.book.forget(address);
             } else {

@@ -30,7 +30,7 @@ use crate::timers::Timer;
 use crate::wire::compress::Method;
 use crate::wire::control::{Control, Handshake, OutControl, OwnHandshake};
 use crate::wire::message::Packed;
-use crate::wire::native::{Hello, Native, encode_accept, encode_confirm, kind};
+use crate::wire::native::{Goodbye, Hello, Native, encode_accept, encode_confirm, kind};
 
 /// How long after closing a second link to a js2p peer the handshake is sent again on the first:
 /// long enough for it to have seen the end of the second.
@@ -407,7 +407,8 @@ impl MeshState {
             | CloseReason::Stalled
             | CloseReason::Silent
             | CloseReason::Overflow { .. }
-            | CloseReason::PeerClosed => false,
+            | CloseReason::PeerClosed
+            | CloseReason::PeerLeft => false,
             CloseReason::Fault(_)
             | CloseReason::Ourselves
             | CloseReason::HandshakeTimeout
@@ -417,6 +418,21 @@ impl MeshState {
         };
         if is_of_use {
             self.introduce(id, now);
+        }
+    }
+
+    /// Tells a native peer that we close the link on purpose, and whether it may dial us for it.
+    pub(super) fn say_goodbye(&mut self, id: LinkId, reason: &CloseReason, now: Instant) {
+        let goodbye = if *reason == CloseReason::Requested {
+            Goodbye::Unwanted
+        } else if *reason == CloseReason::ShutDown {
+            Goodbye::Leaving
+        } else {
+            return;
+        };
+        let link = self.links.get(&id);
+        if link.is_some_and(|link| link.is_established() && link.kind == PeerKind::Native) {
+            self.send_control(id, &goodbye.encode(), now);
         }
     }
 

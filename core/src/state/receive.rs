@@ -16,7 +16,7 @@ use crate::time::Instant;
 use crate::wire::control::{Control, RequestNode, Response, sub_flag};
 use crate::wire::fields::PeerEntry;
 use crate::wire::message::{MainType, Packed, Sender, WireSubFlag, WireTime};
-use crate::wire::native::{Native, encode_pong, kind};
+use crate::wire::native::{Goodbye, Native, encode_pong, kind};
 use crate::wire::payload::SubFlag;
 
 /// For how long legacy nodes take a broadcast, by its own time, in seconds.
@@ -281,11 +281,17 @@ impl MeshState {
     fn on_native(&mut self, id: LinkId, native: &Native, now: Instant) {
         // A pong is noted as the answer it is when its frame comes in. What is not known belongs
         // to a later version.
-        if native.kind == kind::PING {
-            match native.nonce() {
+        match native.kind {
+            kind::PING => match native.nonce() {
                 Ok(nonce) => self.send_control(id, &encode_pong(nonce), now),
                 Err(fault) => self.fault(id, fault, now),
-            }
+            },
+            kind::GOODBYE => match (Goodbye::parse(native), self.links.get_mut(&id)) {
+                (Ok(goodbye), Some(link)) => link.goodbye = Some(goodbye),
+                (Err(fault), _) => self.fault(id, fault, now),
+                (Ok(_), None) => {}
+            },
+            _ => {}
         }
     }
 

@@ -257,6 +257,47 @@ fn the_death_of_the_node_in_the_middle_is_survived() {
 }
 
 #[test]
+fn a_link_that_an_application_ends_stays_ended_on_both_sides() {
+    let mut net = chain(2, 13);
+    let other = net.nodes[0].state.id().clone();
+    net.with_state(1, |state, now| state.disconnect(&other, now))
+        .unwrap();
+    net.run(SECOND * 600);
+    assert_eq!(net.links().len(), 0);
+    let left = |event: &Event| {
+        let reason = CloseReason::PeerLeft;
+        matches!(event, Event::PeerDown { reason: why, .. } if *why == reason)
+    };
+    assert!(
+        net.nodes[0].events.iter().any(left),
+        "{:?}",
+        net.nodes[0].events
+    );
+    // Until one of the applications wants it again.
+    net.connect(0, 1).unwrap();
+    net.run(SECOND);
+    assert_eq!(net.links().len(), 2);
+}
+
+#[test]
+fn a_node_that_leaves_is_looked_for_in_case_it_comes_back() {
+    let mut net = chain(2, 14);
+    net.with_state(0, MeshState::shutdown);
+    net.run(SECOND * 5);
+    let events = &net.nodes[1].events;
+    let left = |event: &Event| {
+        let reason = CloseReason::PeerLeft;
+        matches!(event, Event::PeerDown { reason: why, .. } if *why == reason)
+    };
+    assert!(events.iter().any(left), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::DialFailed { .. }))
+    );
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let record = |seed| {
         let mut net = chain(6, seed);

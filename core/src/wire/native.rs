@@ -18,6 +18,7 @@ pub(crate) mod kind {
     pub(crate) const PONG: u64 = 2;
     pub(crate) const ACCEPT: u64 = 3;
     pub(crate) const CONFIRM: u64 = 4;
+    pub(crate) const GOODBYE: u64 = 5;
 }
 
 /// A native message: a kind, and packets that depend on it.
@@ -68,6 +69,34 @@ pub(crate) fn encode_accept() -> OutControl {
 /// Tells the side that accepted that the link is used from now on.
 pub(crate) fn encode_confirm() -> OutControl {
     OutControl::native(kind::CONFIRM, &Payload::new())
+}
+
+/// Why a side closes a link in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goodbye {
+    /// It leaves the network, and may come back.
+    Leaving,
+    /// It does not want this link; nor, then, to be dialled for it again.
+    Unwanted,
+}
+
+impl Goodbye {
+    pub(crate) fn encode(self) -> OutControl {
+        let why = match self {
+            Self::Leaving => 0,
+            Self::Unwanted => 1,
+        };
+        OutControl::native(kind::GOODBYE, &Payload::from(why))
+    }
+
+    pub(crate) fn parse(native: &Native) -> Result<Self, ControlFault> {
+        let why = native.fields("goodbye").number("reason must be a number")?;
+        Ok(if why == 1 {
+            Self::Unwanted
+        } else {
+            Self::Leaving
+        })
+    }
 }
 
 /// The first thing that an rs2p node says on a link: who it is, and that it is one.
