@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::address::Address;
 use crate::config::Config;
 use crate::error::CloseReason;
@@ -75,6 +77,9 @@ pub(crate) struct Link {
     /// When the first byte of the unfinished frame came.
     pub(crate) frame_began: Instant,
     pub(crate) outbox: Outbox,
+    /// Frames for a peer that was offered the link and has not confirmed it yet. For the dialler the link
+    /// may be established already, and what is sent from then on has to reach it.
+    pub(crate) held_back: HeldBack,
     /// Whether the next frame has to wait for the pacing timer.
     pub(crate) paced: bool,
     /// When the last frame came.
@@ -118,6 +123,7 @@ impl Link {
             reader: FrameReader::new(config.max_frame_len),
             frame_began: now,
             outbox: Outbox::new(config.link_queue_limit),
+            held_back: HeldBack::default(),
             paced: false,
             heard_at: now,
             asked_at: None,
@@ -192,6 +198,32 @@ impl Link {
             }
             Stage::Closing => debug_assert!(!self.outbox.is_empty(), "{}: lingers", self.id),
         }
+        if self.stage != Stage::Offered {
+            debug_assert_eq!(self.held_back.len(), 0, "{}: holds frames back", self.id);
+        }
+    }
+}
+
+/// Frames that wait for a link to be established.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeldBack {
+    frames: Vec<Bytes>,
+    len: usize,
+}
+
+impl HeldBack {
+    pub(crate) fn push(&mut self, frame: Bytes) {
+        self.len += frame.len();
+        self.frames.push(frame);
+    }
+
+    /// Returns the bytes of all frames.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+        std::mem::take(self).frames
     }
 }
 

@@ -311,7 +311,10 @@ impl MeshState {
     pub fn memory(&self) -> usize {
         let links = self.links.values();
         let links: usize = links
-            .map(|link| size_of::<Link>() + link.outbox.len() + link.reader.partial_len())
+            .map(|link| {
+                let queued = link.outbox.len() + link.held_back.len();
+                size_of::<Link>() + queued + link.reader.partial_len()
+            })
             .sum();
         links
             + self.seen.len() * SEEN_COST
@@ -452,6 +455,7 @@ impl MeshState {
             self.outputs.push_back(Output::Close(id, reason));
         } else {
             link.stage = Stage::Closing;
+            link.held_back.take();
             link.closing = Some(reason);
             self.links.insert(id, link);
             let deadline = now.saturating_add(self.config.linger_timeout);

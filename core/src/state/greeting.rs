@@ -287,6 +287,7 @@ impl MeshState {
         if let Some(dial) = dial {
             self.dial_reached(dial, &peer);
         }
+        self.release_held_back(id, id, now);
         self.settle_rivals(id, &peer, info.address.as_ref(), now);
         self.tell_peers(id, now);
         self.send_what_waited(&peer, id, now);
@@ -326,6 +327,7 @@ impl MeshState {
                 self.close(rival, CloseReason::Duplicate(peer.clone()), now);
                 self.plan_reintroduction(id, now);
             } else {
+                self.release_held_back(rival, id, now);
                 self.set_stage(rival, Stage::Held);
                 if traits(self.kind_of(rival)).keeps_spares {
                     // py2p closes its own dial when it finds that ours is kept.

@@ -118,7 +118,8 @@ impl MeshState {
         self.send_to_peers(packed, encoder, wants, now);
     }
 
-    /// Sends a message to every peer whose link `wants` it and that can live with it.
+    /// Sends a message to every peer whose link `wants` it and that can live with it, those included
+    /// that have a link on offer.
     pub(super) fn send_to_peers(
         &mut self,
         packed: &Packed,
@@ -126,7 +127,12 @@ impl MeshState {
         wants: impl Fn(&Link) -> bool,
         now: Instant,
     ) {
-        let targets: Vec<LinkId> = self.peers.values().copied().collect();
+        let is_on_offer = |link: &&Link| {
+            let peer = link.peer_id();
+            link.stage == Stage::Offered && peer.is_some_and(|peer| !self.peers.contains_key(peer))
+        };
+        let on_offer = self.links.values().filter(is_on_offer).map(|link| link.id);
+        let targets: Vec<LinkId> = self.peers.values().copied().chain(on_offer).collect();
         for id in targets {
             let Some(link) = self.links.get(&id).filter(|link| wants(link)) else {
                 continue;
@@ -169,7 +175,30 @@ impl MeshState {
         tracing::trace!(
             link = id.as_u64(), message = ?encoder.id(), bytes = frame.len(), "message out"
         );
+        if link.stage == Stage::Offered {
+            return self.hold_back(id, frame, now);
+        }
         self.enqueue(id, frame, send, now);
+    }
+
+    /// Keeps a frame until a link that is on offer is established.
+    fn hold_back(&mut self, id: LinkId, frame: bytes::Bytes, now: Instant) {
+        let limit = self.config.link_queue_limit;
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.held_back.len().saturating_add(frame.len()) > limit.max(frame.len()) {
+            return self.close(id, CloseReason::Overflow { limit }, now);
+        }
+        link.held_back.push(frame);
+    }
+
+    /// Sends on an established link what was held back on a link to the same peer, itself or another.
+    pub(super) fn release_held_back(&mut self, from: LinkId, to: LinkId, now: Instant) {
+        let held_back = self.links.get_mut(&from).map(|link| link.held_back.take());
+        for frame in held_back.into_iter().flatten() {
+            self.enqueue(to, frame, None, now);
+        }
     }
 
     /// Queues a frame and writes what the credit allows. A link whose queue is full is closed.

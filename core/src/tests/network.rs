@@ -36,6 +36,32 @@ fn a_broadcast_reaches_every_participant_once() {
 }
 
 #[test]
+fn what_is_sent_from_the_moment_that_a_node_has_joined_reaches_it() {
+    for seed in 0..50 {
+        let mut net = Net::new(3, seed);
+        net.connect(1, 0).unwrap();
+        net.run(SECOND);
+        // Some dial each other: then the link that is established may be another than the one offered.
+        net.connect(2, 0).unwrap();
+        if seed % 2 == 0 {
+            net.connect(0, 2).unwrap();
+        }
+        let is_up = |event: &Event| matches!(event, Event::PeerUp(_));
+        while !net.nodes[2].events.iter().any(is_up) {
+            net.run(Duration::from_millis(1));
+        }
+        // Only the node that dialled knows so far that the link is established.
+        net.broadcast(0, "own");
+        net.with_state(0, |state, now| state.whisper("whispered", now).unwrap());
+        net.broadcast(1, "relayed");
+        net.run(SECOND * 2);
+        let mut texts = net.texts(2);
+        texts.sort();
+        assert_eq!(texts, ["own", "relayed", "whispered"], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_node_that_joins_by_one_other_finds_more() {
     let mut net = Net::new(6, 2);
     for n in 1..6 {
