@@ -241,6 +241,8 @@ pub enum CloseReason {
     PeerClosed,
     /// The other side closed it, and said before that it would: it leaves, or does not want the link.
     PeerLeft,
+    /// The other side has no place for another link.
+    TurnedAway,
 }
 
 impl fmt::Display for CloseReason {
@@ -259,6 +261,7 @@ impl fmt::Display for CloseReason {
             Self::ShutDown => f.write_str("this node is shutting down"),
             Self::PeerClosed => f.write_str("the other side closed it, or the connection broke"),
             Self::PeerLeft => f.write_str("the other side took its leave"),
+            Self::TurnedAway => f.write_str("the other side has no place for another link"),
         }
     }
 }

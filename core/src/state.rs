@@ -240,11 +240,12 @@ impl MeshState {
     }
 
     /// Returns what to write, if that is possible at once, to an accepted stream that
-    /// [`handle_accepted`](Self::handle_accepted) turned away, before dropping it: our handshake.
+    /// [`handle_accepted`](Self::handle_accepted) turned away, before dropping it.
     ///
-    /// A py2p that dialled us by our id and does not get it would storm its other peers with requests for ever.
+    /// A native node learns from it why, as [`CloseReason::TurnedAway`]. A legacy node gets our handshake: a py2p that
+    /// dialled us by our id and does not get it would storm its other peers with requests for ever.
     pub fn farewell(&mut self, now: Instant) -> Bytes {
-        self.farewell_frame(now)
+        self.farewell_frames(now)
     }
 
     /// Time has passed. It does no harm to call this early, late or twice: what is not due is not done.

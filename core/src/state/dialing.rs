@@ -239,7 +239,8 @@ impl MeshState {
                 | CloseReason::Overflow { .. }
                 | CloseReason::Requested
                 | CloseReason::PeerClosed
-                | CloseReason::PeerLeft => ConnectError::Closed(reason.clone()),
+                | CloseReason::PeerLeft
+                | CloseReason::TurnedAway => ConnectError::Closed(reason.clone()),
             };
             return self.dial_failed(dial, error, now);
         }

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{MeshState, Phase};
 use crate::address::Address;
@@ -92,6 +92,11 @@ impl MeshState {
                 }
             }
             (kind::CONFIRM, Stage::Offered) => self.establish(id, now),
+            (kind::GOODBYE, Stage::Greeting) => match Goodbye::parse(native) {
+                Ok(Goodbye::Full) => self.close(id, CloseReason::TurnedAway, now),
+                Ok(Goodbye::Leaving | Goodbye::Unwanted) => {}
+                Err(fault) => self.fault(id, fault, now),
+            },
             // Too early, or of a later version.
             _ => tracing::debug!(%id, kind = native.kind, "native message ignored"),
         }
@@ -410,7 +415,8 @@ impl MeshState {
             | CloseReason::Silent
             | CloseReason::Overflow { .. }
             | CloseReason::PeerClosed
-            | CloseReason::PeerLeft => false,
+            | CloseReason::PeerLeft
+            | CloseReason::TurnedAway => false,
             CloseReason::Fault(_)
             | CloseReason::Ourselves
             | CloseReason::HandshakeTimeout
@@ -466,9 +472,15 @@ impl MeshState {
         handshake.encode()
     }
 
-    pub(super) fn farewell_frame(&mut self, now: Instant) -> Bytes {
-        let packed = self.compose_control(&self.handshake(PeerKind::Other), now);
-        Encoder::new(packed.id(), packed.bytes().clone()).frame(None)
+    /// Returns what suits whoever is there: a native node takes the first message, a legacy one ignores it.
+    pub(super) fn farewell_frames(&mut self, now: Instant) -> Bytes {
+        let mut frames = BytesMut::new();
+        for message in [Goodbye::Full.encode(), self.handshake(PeerKind::Other)] {
+            let packed = self.compose_control(&message, now);
+            let frame = Encoder::new(packed.id(), packed.bytes().clone()).frame(None);
+            frames.extend_from_slice(&frame);
+        }
+        frames.freeze()
     }
 
     fn answer_native(&mut self, id: LinkId, answer: &OutControl, now: Instant) {

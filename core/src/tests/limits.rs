@@ -16,16 +16,21 @@ fn a_flood_of_connections_is_refused_beyond_the_pending_limit() {
     let links = [(); 3].map(|()| solo.accept());
     let refused = solo.state.handle_accepted(address("1.2.3.4:5"), solo.now);
     assert_eq!(refused, Err(AcceptError::TooManyPending { limit: 3 }));
-    // It is told who we are, lest it storm others.
+    // A native node is told why; and who we are, which a py2p has to know lest it storm others.
     let farewell = solo.state.farewell(solo.now);
     let mut stranger = Solo::new();
-    let link = stranger.accept();
+    let link = stranger.dial("1.2.3.4:5");
     stranger.feed(link, &farewell);
-    let us = solo.state.id().clone();
+    assert_eq!(stranger.closed.get(&link), Some(&CloseReason::TurnedAway));
+    let full = ConnectError::Closed(CloseReason::TurnedAway);
+    let is_told =
+        |event: &Event| matches!(event, Event::ConnectFailed { error, .. } if *error == full);
+    assert!(stranger.events.iter().any(is_told), "{:?}", stranger.events);
+    solo.take_frames(links[0], &farewell);
+    let said = solo.sent(links[0]);
     assert_eq!(
-        stranger.closed.get(&link),
-        Some(&CloseReason::Ourselves),
-        "{us}"
+        handshake_in(&said).map(|handshake| &handshake.id),
+        Some(solo.state.id())
     );
     // One that shakes hands makes room.
     solo.feed(links[0], &Legacy::py2p("P").handshake());

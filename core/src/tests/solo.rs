@@ -122,7 +122,7 @@ impl Solo {
         );
     }
 
-    fn take_frames(&mut self, link: LinkId, mut bytes: &[u8]) {
+    pub(crate) fn take_frames(&mut self, link: LinkId, mut bytes: &[u8]) {
         let reader = self.readers.entry(link);
         let reader = reader.or_insert_with(|| FrameReader::new(1 << 24));
         while let Some(frame) = reader.take(&mut bytes).expect("we send good frames") {

@@ -78,6 +78,8 @@ pub(crate) enum Goodbye {
     Leaving,
     /// It does not want this link; nor, then, to be dialled for it again.
     Unwanted,
+    /// It has no place for another link; said before any hello.
+    Full,
 }
 
 impl Goodbye {
@@ -85,16 +87,17 @@ impl Goodbye {
         let why = match self {
             Self::Leaving => 0,
             Self::Unwanted => 1,
+            Self::Full => 2,
         };
         OutControl::native(kind::GOODBYE, &Payload::from(why))
     }
 
     pub(crate) fn parse(native: &Native) -> Result<Self, ControlFault> {
         let why = native.fields("goodbye").number("reason must be a number")?;
-        Ok(if why == 1 {
-            Self::Unwanted
-        } else {
-            Self::Leaving
+        Ok(match why {
+            1 => Self::Unwanted,
+            2 => Self::Full,
+            _ => Self::Leaving,
         })
     }
 }
