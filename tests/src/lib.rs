@@ -1,6 +1,7 @@
 //! What the tests across the crates of rs2p share.
 //!
 //! [`peers`] runs published py2p and js2p nodes as child processes, for tests of what they and
-//! rs2p say to each other.
+//! rs2p say to each other. [`mod@suite`] tests sockets, on whichever runtime.
 
 pub mod peers;
+pub mod suite;

@@ -240,6 +240,20 @@ impl Peer {
         })
     }
 
+    /// Waits until the routing table has an established link to the node with this id.
+    ///
+    /// # Panics
+    ///
+    /// If there is none for too long.
+    #[track_caller]
+    pub fn wait_linked(&self, id: &str) -> RoutingRow {
+        let what = format!("no established link to {id}");
+        self.poll(&what, Self::routing, |rows| {
+            let mut up = rows.iter().filter(|row| row.is_established());
+            up.find(|row| row.id_text() == id).cloned()
+        })
+    }
+
     /// Waits until a quiet peer has counted at least `total` messages, and returns its counts.
     ///
     /// # Panics
