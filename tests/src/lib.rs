@@ -5,3 +5,9 @@
 
 pub mod peers;
 pub mod suite;
+
+/// The programs of the README, which have to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;
