@@ -14,7 +14,9 @@ use crate::time::Instant;
 /// Why an address is in the book; a later one counts for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
-    /// A peer told of it.
+    /// A legacy peer told of it: it may be one too, and those are not dialled without need.
+    Hearsay,
+    /// A native peer told of it.
     Told,
     /// A native neighbour that was lost.
     Lost,
@@ -32,6 +34,8 @@ struct Entry {
     /// Failures in a row.
     failures: u32,
     next: Instant,
+    /// When it was last dialled, or linked to.
+    tried: Instant,
     /// Being dialled, or linked to.
     busy: bool,
 }
@@ -101,6 +105,7 @@ impl Book {
                 id: id.cloned(),
                 failures: 0,
                 next,
+                tried: Instant::ZERO,
                 busy: false,
             },
         );
@@ -119,10 +124,41 @@ impl Book {
     }
 
     /// Notes that an address is being dialled or linked to.
-    pub(crate) fn set_busy(&mut self, address: &Address) {
+    pub(crate) fn set_busy(&mut self, address: &Address, now: Instant) {
         if let Some(entry) = self.entries.get_mut(address) {
             entry.busy = true;
+            entry.tried = now;
         }
+    }
+
+    /// Notes that a probe of an address led nowhere. That says nothing of when to dial it for a link.
+    pub(crate) fn probed(&mut self, address: &Address) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.busy = false;
+        }
+    }
+
+    /// Returns the address to probe: the one that was tried longest ago, whatever became of it. Every other time, if
+    /// chance has it, one of the seeds: there people expect to meet.
+    pub(crate) fn to_probe(
+        &self,
+        is_linked: impl Fn(&NodeId) -> bool,
+        chance: &mut Chance,
+    ) -> Option<Address> {
+        let is_right = |entry: &Entry| {
+            entry.is_seed || matches!(entry.standing, Standing::Told | Standing::Lost)
+        };
+        let candidates = self.candidates(false, is_linked);
+        let candidates: Vec<_> = candidates.filter(|(_, entry)| is_right(entry)).collect();
+        let has_seeds = candidates.iter().any(|(_, entry)| entry.is_seed);
+        let only_seeds = has_seeds && chance.below(2) == 0;
+        let fit = candidates.into_iter();
+        let fit = fit.filter(|(_, entry)| entry.is_seed || !only_seeds);
+        // Nodes that were told of the same addresses at the same time do not all begin with the same one.
+        let salt = chance.u64();
+        let rank = |address: &Address, entry: &Entry| (entry.tried, salted(address, salt));
+        fit.min_by_key(|(address, entry)| rank(address, entry))
+            .map(|(address, _)| address.clone())
     }
 
     /// Notes who is at an address. It is left alone for as long as there is a link to that node.
@@ -245,9 +281,20 @@ impl Book {
     }
 }
 
+/// Returns a number that depends on the address, in another way for each salt.
+fn salted(address: &Address, salt: u64) -> u64 {
+    let port = u64::from(address.port());
+    let bytes = address.host().bytes();
+    bytes.fold(salt ^ port, |hash, byte| {
+        (hash ^ u64::from(byte))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+    })
+}
+
 /// Returns half to one and a half of `wait`, so that those who lost a node together do not dial it
 /// together.
-fn spread(wait: Duration, chance: &mut Chance) -> Duration {
+pub(crate) fn spread(wait: Duration, chance: &mut Chance) -> Duration {
     let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX / 2);
     Duration::from_micros((micros / 2).saturating_add(chance.below(micros)))
 }
@@ -282,7 +329,7 @@ mod tests {
                 Some(address(1)),
                 "attempt {n}"
             );
-            book.set_busy(&address(1));
+            book.set_busy(&address(1), Instant::ZERO);
             assert_eq!(book.due(false, nobody, now), None);
             let wait = book.failed(&address(1), &mut chance, now).unwrap();
             let ideal = Duration::from_secs((1u64 << n.min(6)).min(60));
@@ -300,7 +347,7 @@ mod tests {
         book.add_seed(&address(1), Instant::ZERO);
         book.add(&address(2), None, Standing::Stray, Instant::ZERO);
         assert_eq!(book.due(true, nobody, Instant::ZERO), Some(address(2)));
-        book.set_busy(&address(2));
+        book.set_busy(&address(2), Instant::ZERO);
         assert_eq!(book.due(true, nobody, Instant::ZERO), None);
         book.lost(&address(2), LONG_LIFE, &mut chance, Instant::ZERO);
         assert_eq!(book.due(true, nobody, Instant::ZERO), None, "not at once");
@@ -329,7 +376,7 @@ mod tests {
         let (mut book, mut chance) = book();
         book.add_seed(&address(1), Instant::ZERO);
         book.add(&address(1), None, Standing::Stray, Instant::ZERO);
-        book.set_busy(&address(1));
+        book.set_busy(&address(1), Instant::ZERO);
         book.forget(&address(1));
         assert_eq!(book.due(false, nobody, Instant::ZERO), Some(address(1)));
         for port in 2..50 {
@@ -337,6 +384,35 @@ mod tests {
             book.add(&address(port), None, Standing::Stray, Instant::ZERO);
         }
         assert!(book.addresses().any(|(known, ..)| *known == address(1)));
+    }
+
+    #[test]
+    fn probes_go_round_prefer_seeds_and_spare_legacy_nodes() {
+        let mut chance = Chance::new([0; 32]);
+        let mut book = Book::new(9, SECOND, SECOND);
+        for (port, standing) in [
+            (1, Standing::Told),
+            (2, Standing::Lost),
+            (3, Standing::Stray),
+            (4, Standing::Hearsay),
+        ] {
+            book.add(&address(port), None, standing, Instant::ZERO);
+        }
+        book.add_seed(&address(5), Instant::ZERO);
+        for _ in 0..3 {
+            book.failed(&address(5), &mut chance, Instant::ZERO);
+        }
+        let mut count = [0_u32; 6];
+        for second in 1..=300 {
+            let probed = book.to_probe(nobody, &mut chance).unwrap();
+            book.set_busy(&probed, Instant::from_micros(second));
+            assert_ne!(book.to_probe(nobody, &mut chance), Some(probed.clone()));
+            book.probed(&probed);
+            count[usize::from(probed.port())] += 1;
+        }
+        assert_eq!((count[3], count[4]), (0, 0), "legacy nodes");
+        assert!(count[1].abs_diff(count[2]) <= 1, "in turn: {count:?}");
+        assert!(count[5] > 150, "however often it failed: {count:?}");
     }
 
     #[test]

@@ -180,6 +180,19 @@ pub struct Config {
     /// The longest wait between two attempts to dial an address. Default: 60 s.
     pub redial_max: Duration,
 
+    /// How long the node waits, spread by chance over half to one and a half of itself, before it dials an address that
+    /// it is not linked to, whatever the number of links and of failures before. A link that leads to nodes it is
+    /// linked with anyhow is dropped at once; so parts of a network that do not know of each other become one.
+    ///
+    /// Default: 20 s: a partition that heals is noticed within half a minute by each node, and by one of many at once.
+    pub probe_interval: Duration,
+
+    /// How often one node of the network says to all others that it is there; see [`probe_interval`](Self::probe_interval).
+    /// All nodes of a network should have the same.
+    ///
+    /// Default: 30 s: about 5 bytes per second on each link.
+    pub beacon_interval: Duration,
+
     /// The compression methods to use, the preferred first. Those whose feature is off are
     /// ignored. Towards py2p the methods that can be padded come first whatever the order.
     ///
@@ -222,6 +235,8 @@ impl Default for Config {
             linger_timeout: Duration::from_secs(5),
             redial_min: Duration::from_secs(1),
             redial_max: Duration::from_secs(60),
+            probe_interval: Duration::from_secs(20),
+            beacon_interval: Duration::from_secs(30),
             compression: Method::built().collect(),
             min_compress_len: 256,
         }
@@ -304,6 +319,11 @@ impl Config {
             (
                 !self.stall_timeout.is_zero() && !self.ping_interval.is_zero(),
                 "stall_timeout and ping_interval",
+                "must not be zero",
+            ),
+            (
+                !self.probe_interval.is_zero() && !self.beacon_interval.is_zero(),
+                "probe_interval and beacon_interval",
                 "must not be zero",
             ),
         ];

@@ -87,6 +87,7 @@ fn what(packed: &Packed) -> String {
             kind::ACCEPT => "accept".to_owned(),
             kind::CONFIRM => "confirm".to_owned(),
             kind::GOODBYE => "goodbye".to_owned(),
+            kind::BEACON => "beacon".to_owned(),
             other => format!("native message {other}"),
         },
     }

@@ -243,6 +243,8 @@ pub enum CloseReason {
     PeerLeft,
     /// The other side has no place for another link.
     TurnedAway,
+    /// A probe ([`Config::probe_interval`](crate::Config::probe_interval)) found a node that is reached by other links.
+    Redundant,
 }
 
 impl fmt::Display for CloseReason {
@@ -262,6 +264,7 @@ impl fmt::Display for CloseReason {
             Self::PeerClosed => f.write_str("the other side closed it, or the connection broke"),
             Self::PeerLeft => f.write_str("the other side took its leave"),
             Self::TurnedAway => f.write_str("the other side has no place for another link"),
+            Self::Redundant => f.write_str("the node is reached by other links"),
         }
     }
 }

@@ -115,6 +115,7 @@ mod error;
 mod flavour;
 mod frame;
 mod id;
+mod island;
 mod link;
 mod message;
 mod outbox;

@@ -10,6 +10,7 @@ use crate::error::CloseReason;
 use crate::flavour::{Traits, traits};
 use crate::frame::FrameReader;
 use crate::id::{IdForm, NodeId};
+use crate::island::Beacon;
 use crate::outbox::Outbox;
 use crate::output::{DialId, LinkId, PeerInfo, PeerKind, Side};
 use crate::time::Instant;
@@ -90,6 +91,10 @@ pub(crate) struct Link {
     pub(crate) control: ControlRate,
     /// When the peer was last told of others.
     pub(crate) told_at: Option<Instant>,
+    /// Whether it is of use only if it leads to another island.
+    pub(crate) is_probe: bool,
+    /// The beacon of the peer's island, as its hello has it.
+    pub(crate) island: Option<Beacon>,
     /// What the peer said when it began to close the link.
     pub(crate) goodbye: Option<Goodbye>,
     /// Why it is closing.
@@ -130,6 +135,8 @@ impl Link {
             round_trip: None,
             control: ControlRate::default(),
             told_at: None,
+            is_probe: false,
+            island: None,
             goodbye: None,
             closing: None,
         }

@@ -4,6 +4,7 @@
 mod application;
 mod dialing;
 mod greeting;
+mod islands;
 mod receive;
 mod transmit;
 
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::error::{AcceptError, CloseReason, ConfigError, PeerFault};
 use crate::frame::Frame;
 use crate::id::{NodeId, ProtocolId};
+use crate::island::Island;
 use crate::link::{Link, Stage};
 use crate::output::{DialId, Event, LinkId, Output, PeerInfo, SendId, SendOutcome, Side};
 use crate::search::Searches;
@@ -52,6 +54,7 @@ pub struct MeshState {
     peers: BTreeMap<NodeId, LinkId>,
     dials: BTreeMap<DialId, Dial>,
     book: Book,
+    island: Island,
     seen: Seen,
     searches: Searches,
     phase: Phase,
@@ -105,6 +108,7 @@ impl MeshState {
             book.add_seed(address, now);
         }
         let seen = Seen::new(config.seen_ttl, config.max_seen);
+        let island = Island::new(id.clone(), config.beacon_interval, &mut chance, now);
         let mut state = Self {
             config,
             id,
@@ -117,6 +121,7 @@ impl MeshState {
             peers: BTreeMap::new(),
             dials: BTreeMap::new(),
             book,
+            island,
             seen,
             searches: Searches::default(),
             phase: Phase::Running,
@@ -127,6 +132,8 @@ impl MeshState {
             should_dial: true,
             asked_for_peers: None,
         };
+        state.watch_island();
+        state.plan_probe(now);
         state.settle(now);
         Ok(state)
     }
@@ -172,6 +179,10 @@ impl MeshState {
         }
         let remote = under_way.address.clone();
         let link = self.add_link(Side::Dialed, remote, Some(dial), now);
+        let is_probe = self.is_probe(dial);
+        if let Some(open) = self.links.get_mut(&link) {
+            open.is_probe = is_probe;
+        }
         if let Some(under_way) = self.dials.get_mut(&dial) {
             under_way.link = Some(link);
         }
@@ -256,6 +267,7 @@ impl MeshState {
             self.on_timer(timer, now);
         }
         self.settle(now);
+        debug_assert!(self.timers.next().is_none_or(|due| due > now));
     }
 
     /// Returns the next thing to do, the oldest first. To be called after every input until it
@@ -333,7 +345,7 @@ impl MeshState {
         self.announce_room();
         self.finish_shutdown();
         if cfg!(debug_assertions) {
-            self.check_invariants(now);
+            self.check_invariants();
         }
     }
 
@@ -416,6 +428,8 @@ impl MeshState {
             Timer::Linger(link) => self.cut(link),
             Timer::Reintroduce(link) => self.reintroduce(link, now),
             Timer::Redial => self.should_dial = true,
+            Timer::Probe => self.probe(now),
+            Timer::Beacon => self.count_beacon(now),
             Timer::Search => {
                 for waiting in self.searches.take_due(now) {
                     self.tell_outcome(waiting.send, SendOutcome::NotFound);
@@ -500,7 +514,7 @@ impl MeshState {
         self.retry_after(gone, reason, now);
         if gone.is_established() {
             self.on_peer_lost(gone, reason, now);
-        } else {
+        } else if !gone.is_probe {
             self.event(Event::Rejected {
                 address: gone.remote.clone(),
                 side: gone.side,
@@ -558,7 +572,7 @@ impl MeshState {
         self.last_number
     }
 
-    fn check_invariants(&self, now: Instant) {
+    fn check_invariants(&self) {
         for (peer, link) in &self.peers {
             let link = self.links.get(link).expect("a peer's link is open");
             debug_assert!(link.is_established() && link.leads_to(peer), "{}", link.id);
@@ -572,11 +586,6 @@ impl MeshState {
         debug_assert!(
             self.links.len() + self.dials_in_the_air() <= self.config.max_links + 1,
             "links are bounded"
-        );
-        debug_assert!(
-            self.timers
-                .next()
-                .is_none_or(|due| due > now || cfg!(not(test)))
         );
         self.links.values().for_each(Link::check_invariants);
         self.book.check_invariants();

@@ -28,6 +28,10 @@ pub(crate) enum Timer {
     Reintroduce(LinkId),
     /// When an address becomes worth dialling again.
     Redial,
+    /// When an address is dialled to see whether there is another part of the network.
+    Probe,
+    /// When this node tells its island that it is there, or takes over doing so.
+    Beacon,
     /// When the oldest search for a distant node is given up.
     Search,
 }

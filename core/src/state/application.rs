@@ -8,6 +8,7 @@ use crate::message::Message;
 use crate::output::{LinkId, SendId, SendOutcome};
 use crate::search::{Search, Waiting};
 use crate::time::Instant;
+use crate::timers::Timer;
 use crate::wire::control::sub_flag;
 use crate::wire::message::{MainType, Packed};
 use crate::wire::payload::{Payload, SubFlag};
@@ -198,6 +199,8 @@ impl MeshState {
             return;
         }
         self.phase = Phase::ShuttingDown;
+        self.timers.cancel(Timer::Probe);
+        self.timers.cancel(Timer::Beacon);
         self.cancel_dials();
         for waiting in self.searches.take_all() {
             self.tell_outcome(waiting.send, SendOutcome::ShutDown);

@@ -3,10 +3,11 @@
 use super::greeting::lost_standing;
 use super::{MeshState, Phase};
 use crate::address::Address;
+use crate::book::spread;
 use crate::error::{CloseReason, ConnectError};
 use crate::id::NodeId;
 use crate::link::{Link, Stage};
-use crate::output::{DialId, Event, Output, SendOutcome, Side};
+use crate::output::{DialId, Event, LinkId, Output, SendOutcome, Side};
 use crate::time::Instant;
 use crate::timers::Timer;
 use crate::wire::native::Goodbye;
@@ -18,7 +19,7 @@ pub(super) struct Dial {
     purpose: Purpose,
     pub(super) started: Instant,
     /// The link that it gave.
-    pub(super) link: Option<crate::LinkId>,
+    pub(super) link: Option<LinkId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ enum Purpose {
     Own,
     /// A message waits for a link to this node.
     Reply(NodeId),
+    /// Is there another island? Of no interest to anybody if not.
+    Probe,
 }
 
 impl MeshState {
@@ -100,9 +103,59 @@ impl MeshState {
             };
             return self.give_up(node, &error);
         }
-        if !self.is_dialing(address) {
-            self.dial(address.clone(), Purpose::Reply(node.clone()), now);
+        let under_way = self
+            .dials
+            .values_mut()
+            .find(|dial| dial.address == *address);
+        match under_way {
+            Some(dial) if dial.purpose == Purpose::Probe => {
+                dial.purpose = Purpose::Reply(node.clone());
+            }
+            Some(_) => {}
+            None => {
+                self.dial(address.clone(), Purpose::Reply(node.clone()), now);
+            }
         }
+    }
+
+    /// Sets the timer for the next probe.
+    pub(super) fn plan_probe(&mut self, now: Instant) {
+        let wait = spread(self.config.probe_interval, &mut self.chance);
+        self.timers.set(Timer::Probe, now.saturating_add(wait));
+    }
+
+    /// Dials an address to see whether it leads to another island.
+    pub(super) fn probe(&mut self, now: Instant) {
+        self.plan_probe(now);
+        if self.links.len() + self.dials_in_the_air() >= self.config.max_links {
+            return;
+        }
+        let is_linked = |id: &NodeId| self.peers.contains_key(id);
+        let Some(address) = self.book.to_probe(is_linked, &mut self.chance) else {
+            return;
+        };
+        if self.is_dialing(&address) || self.peer_at(&address).is_some() {
+            self.book.set_busy(&address, now);
+        } else {
+            self.dial(address, Purpose::Probe, now);
+        }
+    }
+
+    /// Returns whether a link was only a probe, and leads to where its peer is reached anyhow.
+    pub(super) fn is_redundant(&self, id: LinkId) -> bool {
+        let Some(link) = self.links.get(&id) else {
+            return false;
+        };
+        let dial = link.dial.and_then(|dial| self.dials.get(&dial));
+        let island = link.island.as_ref();
+        dial.is_some_and(|dial| dial.purpose == Purpose::Probe)
+            && island.is_some_and(|island| self.island.beacon().agrees(island))
+    }
+
+    /// Returns whether this dial is a probe.
+    pub(super) fn is_probe(&self, dial: DialId) -> bool {
+        let dial = self.dials.get(&dial);
+        dial.is_some_and(|dial| dial.purpose == Purpose::Probe)
     }
 
     /// Dials as many addresses as there are places for, and sets the timer for the next.
@@ -121,7 +174,7 @@ impl MeshState {
                 return;
             };
             if self.is_dialing(&address) || self.peer_at(&address).is_some() {
-                self.book.set_busy(&address);
+                self.book.set_busy(&address, now);
             } else {
                 self.dial(address, Purpose::Own, now);
             }
@@ -131,7 +184,7 @@ impl MeshState {
     fn dial(&mut self, address: Address, purpose: Purpose, now: Instant) -> DialId {
         let id = DialId(self.number());
         tracing::debug!(dial = id.as_u64(), %address, ?purpose, "dialling");
-        self.book.set_busy(&address);
+        self.book.set_busy(&address, now);
         self.outputs.push_back(Output::Dial(id, address.clone()));
         self.dials.insert(
             id,
@@ -156,6 +209,10 @@ impl MeshState {
         if error == ConnectError::Ourselves {
             self.book.set_own(&dial.address);
         }
+        if dial.purpose == Purpose::Probe {
+            self.book.probed(&dial.address);
+            return self.revive_held(now);
+        }
         let retry_in = self.book.failed(&dial.address, &mut self.chance, now);
         self.should_dial = true;
         match dial.purpose {
@@ -170,6 +227,7 @@ impl MeshState {
                 retry_in: retry_in.unwrap_or(self.config.redial_max),
             }),
             Purpose::Reply(node) => self.give_up(&node, &error),
+            Purpose::Probe => {}
         }
         self.revive_held(now);
     }
@@ -189,7 +247,7 @@ impl MeshState {
             Purpose::Reply(node) if node != *peer => {
                 self.give_up(&node, &ConnectError::Duplicate(peer.clone()))
             }
-            Purpose::Own | Purpose::Reply(_) => {}
+            Purpose::Own | Purpose::Reply(_) | Purpose::Probe => {}
         }
     }
 
@@ -206,7 +264,7 @@ impl MeshState {
                 error,
             }),
             Purpose::Reply(node) => self.give_up(&node, &error),
-            Purpose::Own => {}
+            Purpose::Own | Purpose::Probe => {}
         }
     }
 
@@ -240,7 +298,8 @@ impl MeshState {
                 | CloseReason::Requested
                 | CloseReason::PeerClosed
                 | CloseReason::PeerLeft
-                | CloseReason::TurnedAway => ConnectError::Closed(reason.clone()),
+                | CloseReason::TurnedAway
+                | CloseReason::Redundant => ConnectError::Closed(reason.clone()),
             };
             return self.dial_failed(dial, error, now);
         }

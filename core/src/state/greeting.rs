@@ -111,9 +111,13 @@ impl MeshState {
         if let Some(len) = hello.max_frame_len {
             link.max_frame_len = usize::try_from(len).unwrap_or(usize::MAX);
         }
+        link.island = hello.island.clone();
         let side = link.side;
         if side == Side::Accepted {
+            link.is_probe = hello.is_probe;
             self.send_hello(id, now);
+        } else if self.is_redundant(id) {
+            return self.close(id, CloseReason::Redundant, now);
         }
         let card = Card {
             id: hello.id.clone(),
@@ -276,7 +280,7 @@ impl MeshState {
         self.peers.insert(peer.clone(), id);
         for known in address.iter().chain(&info.address) {
             self.book.add(known, Some(&peer), standing, now);
-            self.book.set_busy(known);
+            self.book.set_busy(known, now);
         }
         if self.peers.len() == 1 {
             let event = if self.has_joined {
@@ -292,6 +296,7 @@ impl MeshState {
         if let Some(dial) = dial {
             self.dial_reached(dial, &peer);
         }
+        self.join_islands(id, now);
         self.release_held_back(id, id, now);
         self.settle_rivals(id, &peer, info.address.as_ref(), now);
         self.tell_peers(id, now);
@@ -416,7 +421,8 @@ impl MeshState {
             | CloseReason::Overflow { .. }
             | CloseReason::PeerClosed
             | CloseReason::PeerLeft
-            | CloseReason::TurnedAway => false,
+            | CloseReason::TurnedAway
+            | CloseReason::Redundant => false,
             CloseReason::Fault(_)
             | CloseReason::Ourselves
             | CloseReason::HandshakeTimeout
@@ -492,9 +498,11 @@ impl MeshState {
     }
 
     fn send_hello(&mut self, id: LinkId, now: Instant) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.asked_at = Some(now);
-        }
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.asked_at = Some(now);
+        let is_probe = link.is_probe && link.side == Side::Dialed;
         let methods = traits(PeerKind::Native).offered(&self.config);
         let hello = Hello {
             version: Hello::VERSION,
@@ -505,6 +513,8 @@ impl MeshState {
             features: Vec::new(),
             max_frame_len: Some(self.config.max_frame_len as u64),
             key: None,
+            island: Some(self.island.beacon().clone()),
+            is_probe,
         };
         self.send_greeting(id, &hello.encode(), now);
     }

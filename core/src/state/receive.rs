@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::MeshState;
 use super::greeting::known;
+use crate::book::Standing;
 use crate::encode::Encoder;
 use crate::error::PeerFault;
 use crate::frame::{self, CHECKSUM_LEN, Frame};
 use crate::id::{IdForm, MessageId, NodeId};
 use crate::link::{Admission, Stage};
 use crate::message::{Message, MessageKind};
-use crate::output::{Event, LinkId, Output};
+use crate::output::{Event, LinkId, Output, PeerKind};
 use crate::seen::Insert;
 use crate::time::Instant;
 use crate::wire::control::{Control, RequestNode, Response, sub_flag};
@@ -173,7 +174,7 @@ impl MeshState {
         }
         match control {
             Control::Handshake(handshake) => self.on_handshake(id, handshake, now),
-            Control::Peers(entries) => self.on_peers(&entries, now),
+            Control::Peers(entries) => self.on_peers(id, &entries, now),
             Control::RequestPeers => self.answer_request_for_peers(id, now),
             Control::RequestNode(request) => self.answer(id, &request, now),
             Control::Response(response) => self.on_response(&response, now),
@@ -246,10 +247,15 @@ impl MeshState {
         Duration::from_secs(until.saturating_sub(wall)).max(self.config.seen_ttl)
     }
 
-    fn on_peers(&mut self, entries: &[PeerEntry], now: Instant) {
+    fn on_peers(&mut self, id: LinkId, entries: &[PeerEntry], now: Instant) {
+        let link = self.links.get(&id);
+        let standing = if link.is_some_and(|link| link.kind == PeerKind::Native) {
+            Standing::Told
+        } else {
+            Standing::Hearsay
+        };
         for entry in entries {
             if entry.id != self.id && !self.peers.contains_key(&entry.id) {
-                let standing = crate::book::Standing::Told;
                 self.book
                     .add(&entry.address, Some(&entry.id), standing, now);
                 self.should_dial = true;
@@ -290,6 +296,10 @@ impl MeshState {
                 (Ok(goodbye), Some(link)) => link.goodbye = Some(goodbye),
                 (Err(fault), _) => self.fault(id, fault, now),
                 (Ok(_), None) => {}
+            },
+            kind::BEACON => match native.beacon() {
+                Ok(beacon) => self.on_beacon(id, beacon, now),
+                Err(fault) => self.fault(id, fault, now),
             },
             _ => {}
         }

@@ -2,6 +2,7 @@
 //! test the core with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,8 @@ const WINDOW: usize = 16 << 10;
 
 pub(super) struct Net {
     pub(super) nodes: Vec<Node>,
+    /// How many there were.
+    pub(super) dials: usize,
     now: Instant,
     /// What happens when; the number keeps the order of what happens at the same time.
     due: BTreeMap<(Instant, u64), Happening>,
@@ -54,6 +57,7 @@ impl Net {
     pub(super) fn with(count: usize, seed: u8, adapt: impl Fn(usize, &mut Config)) -> Self {
         let mut net = Self {
             nodes: Vec::new(),
+            dials: 0,
             now: Instant::from_micros(1),
             due: BTreeMap::new(),
             last_number: 0,
@@ -71,7 +75,7 @@ impl Net {
 
     pub(super) fn add(&mut self, adapt: impl FnOnce(&mut Config)) -> usize {
         let n = self.nodes.len();
-        let place = address(&format!("10.1.{}.{}:4444", n / 250, n % 250 + 1));
+        let place = Self::place(n);
         let mut config = Config {
             advertised: Some(place.clone()),
             ..Config::default()
@@ -88,6 +92,11 @@ impl Net {
         });
         self.drain(n);
         n
+    }
+
+    /// Returns the address of a node.
+    pub(super) fn place(n: usize) -> Address {
+        address(&format!("10.1.{}.{}:4444", n / 250, n % 250 + 1))
     }
 
     pub(super) fn connect(&mut self, from: usize, to: usize) -> Result<DialId, ConnectError> {
@@ -112,6 +121,15 @@ impl Net {
         let result = act(&mut self.nodes[n].state, self.now);
         self.drain(n);
         result
+    }
+
+    /// Cuts every pair with one node from each of two ranges.
+    pub(super) fn cut_between(&mut self, ones: Range<usize>, others: Range<usize>) {
+        for a in ones {
+            for b in others.clone() {
+                self.cut(a, b);
+            }
+        }
     }
 
     /// Ends every link between two nodes, and lets no new one be made.
@@ -202,6 +220,7 @@ impl Net {
     }
 
     fn dial(&mut self, from: usize, dial: DialId, to: &Address) {
+        self.dials += 1;
         let there = self.nodes.iter().position(|node| node.address == *to);
         let reachable = there.filter(|there| !self.cut.contains(&(from, *there)));
         let accepted = reachable.and_then(|there| {

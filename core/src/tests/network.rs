@@ -323,6 +323,56 @@ fn a_node_that_leaves_is_looked_for_in_case_it_comes_back() {
     );
 }
 
+/// Two groups of ten, each with all the links that its nodes want. One node knows an address of the other group.
+fn two_islands(seed: u8) -> Net {
+    let seeds = |n: usize| {
+        if n == 3 {
+            vec![13, 0]
+        } else {
+            vec![n / 10 * 10]
+        }
+    };
+    let mut net = Net::with(20, seed, |n, config| {
+        config.seeds = seeds(n).into_iter().map(Net::place).collect();
+    });
+    net.cut_between(0..10, 10..20);
+    net.run(SECOND * 30);
+    net
+}
+
+#[test]
+fn islands_that_are_content_find_each_other() {
+    for seed in 0..5 {
+        let mut net = two_islands(seed);
+        assert!(net.links().keys().all(|(a, b)| (*a < 10) == (*b < 10)));
+        net.heal();
+        // A probe every 20 s or so, and every other one of the seed.
+        net.run(SECOND * 200);
+        net.broadcast(17, "over there");
+        net.run(SECOND * 2);
+        for n in 0..17 {
+            assert_eq!(net.texts(n), ["over there"], "seed {seed}, node {n}");
+        }
+    }
+}
+
+#[test]
+fn probes_within_an_island_leave_no_trace() {
+    let mut net = two_islands(7);
+    let links = net.links();
+    for node in &mut net.nodes {
+        node.events.clear();
+    }
+    let dials = net.dials;
+    net.run(SECOND * 300);
+    assert!(net.dials > dials + 100, "there were probes");
+    assert_eq!(net.links(), links);
+    // Node 3 fails to dial its seed on the other side; nobody else has anything to tell.
+    for (n, node) in net.nodes.iter().enumerate() {
+        assert!(n == 3 || node.events.is_empty(), "{n}: {:?}", node.events);
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let record = |seed| {

@@ -340,6 +340,8 @@ impl Legacy {
             features: vec!["unheard-of".to_owned()],
             max_frame_len: self.max_frame_len,
             key: None,
+            island: None,
+            is_probe: false,
         };
         let message = hello.encode();
         self.text_frame(2, "rs2p", &message.packets)

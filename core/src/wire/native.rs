@@ -10,6 +10,7 @@ use super::payload::{Packets, Payload};
 use super::value::Value;
 use crate::address::Address;
 use crate::id::{NodeId, ProtocolId};
+use crate::island::Beacon;
 
 /// Kinds of native messages. Unknown ones are to be ignored, so that the protocol can grow.
 pub(crate) mod kind {
@@ -19,6 +20,7 @@ pub(crate) mod kind {
     pub(crate) const ACCEPT: u64 = 3;
     pub(crate) const CONFIRM: u64 = 4;
     pub(crate) const GOODBYE: u64 = 5;
+    pub(crate) const BEACON: u64 = 13;
 }
 
 /// A native message: a kind, and packets that depend on it.
@@ -102,6 +104,23 @@ impl Goodbye {
     }
 }
 
+/// Passes a beacon on.
+pub(crate) fn encode_beacon(beacon: &Beacon) -> OutControl {
+    let mut body = Payload::from(beacon.leader.as_str());
+    body.push(beacon.count);
+    OutControl::native(kind::BEACON, &body)
+}
+
+impl Native {
+    /// Reads a beacon.
+    pub(crate) fn beacon(&self) -> Result<Beacon, ControlFault> {
+        let mut fields = self.fields("beacon");
+        let (leader, _) = fields.id("leader must be text of 1 to 256 bytes")?;
+        let count = fields.number("count must be a number")?;
+        Ok(Beacon { leader, count })
+    }
+}
+
 /// The first thing that an rs2p node says on a link: who it is, and that it is one.
 ///
 /// On the wire it is a map with short names. Names that are not known are passed over, and so are features.
@@ -120,6 +139,10 @@ pub(crate) struct Hello {
     pub(crate) max_frame_len: Option<u64>,
     /// Room for a public key.
     pub(crate) key: Option<Bytes>,
+    /// The beacon of the sender's island.
+    pub(crate) island: Option<Beacon>,
+    /// Whether the link is of use to the sender only if it leads to another island.
+    pub(crate) is_probe: bool,
 }
 
 impl Hello {
@@ -155,6 +178,13 @@ impl Hello {
         if let Some(key) = &self.key {
             map.push(("key".into(), key.clone().into()));
         }
+        if let Some(Beacon { leader, count }) = &self.island {
+            let pair: [Value; 2] = [leader.as_str().into(), (*count).into()];
+            map.push(("isl".into(), Value::array(pair)));
+        }
+        if self.is_probe {
+            map.push(("probe".into(), true.into()));
+        }
         OutControl::native(kind::HELLO, &Payload::from(Value::Map(map)))
     }
 
@@ -187,6 +217,9 @@ impl Hello {
             .ok_or_else(|| fields.breaks("lim.frame must be a number"))?,
             key: optional(map.get("key"), |key| key.as_bytes().cloned())
                 .ok_or_else(|| fields.breaks("key must be bytes"))?,
+            island: optional(map.get("isl"), island)
+                .ok_or_else(|| fields.breaks("isl must be an id and a number"))?,
+            is_probe: map.get("probe").and_then(Value::as_bool) == Some(true),
         })
     }
 }
@@ -206,6 +239,15 @@ fn address(map: &Value) -> Option<Address> {
     };
     let port = u16::try_from(port.as_u64()?).ok()?;
     Address::new(host.as_str()?, port).ok()
+}
+
+fn island(pair: &Value) -> Option<Beacon> {
+    let [leader, count] = pair.as_array()? else {
+        return None;
+    };
+    let leader = NodeId::new(leader.as_str()?).ok()?;
+    let count = count.as_u64()?;
+    Some(Beacon { leader, count })
 }
 
 fn methods(map: &Value) -> Vec<u64> {
@@ -263,6 +305,8 @@ mod tests {
             features: vec!["log".to_owned()],
             max_frame_len: Some(1 << 20),
             key: Some(Bytes::from_static(b"key")),
+            island: None,
+            is_probe: false,
         }
     }
 
@@ -283,6 +327,11 @@ mod tests {
         let full = Hello {
             address: Some(Address::new("::1", 4444).unwrap()),
             methods: vec![32, 19],
+            island: Some(Beacon {
+                leader: NodeId::new("leader").unwrap(),
+                count: 7,
+            }),
+            is_probe: true,
             ..hello()
         };
         for hello in [hello(), bare, full] {
