@@ -49,6 +49,8 @@ pub(crate) struct Book {
     entries: BTreeMap<Address, Entry>,
     /// Addresses that turned out to be our own.
     own: Vec<Address>,
+    #[cfg(feature = "marks")]
+    pub(crate) marks: crate::Marks,
 }
 
 /// A link that lived so long was a good one: the address starts afresh.
@@ -65,6 +67,8 @@ impl Book {
             redial_max,
             entries: BTreeMap::new(),
             own: Vec::new(),
+            #[cfg(feature = "marks")]
+            marks: crate::Marks::NONE,
         }
     }
 
@@ -94,8 +98,11 @@ impl Book {
             }
             return;
         }
-        if self.entries.len() >= self.max && !self.evict(standing) {
-            return;
+        if self.entries.len() >= self.max {
+            if !self.evict(standing) {
+                return;
+            }
+            reached!(self, Mark::BookEvicted);
         }
         self.entries.insert(
             address.clone(),
@@ -181,6 +188,7 @@ impl Book {
         if let Some(entry) = self.entries.get_mut(address)
             && lived >= LONG_LIFE
         {
+            reached!(self, Mark::BackoffReset if entry.failures > 0);
             entry.failures = 0;
         }
         self.failed(address, chance, now);
@@ -205,6 +213,7 @@ impl Book {
         now: Instant,
     ) -> Option<Duration> {
         let entry = self.entries.get_mut(address)?;
+        reached!(self, Mark::BackoffGrown if entry.failures > 0);
         let doubled = 1u32.checked_shl(entry.failures).unwrap_or(u32::MAX);
         let wait = self.redial_min.saturating_mul(doubled).min(self.redial_max);
         let wait = spread(wait, chance);

@@ -203,6 +203,12 @@ pub struct Config {
     ///
     /// Default: 256 bytes: below, the headers of most methods eat the gain.
     pub min_compress_len: usize,
+
+    /// A bug to plant in this node. For tests of tests only.
+    ///
+    /// Default: none.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: Option<crate::Sabotage>,
 }
 
 impl Default for Config {
@@ -239,6 +245,8 @@ impl Default for Config {
             beacon_interval: Duration::from_secs(30),
             compression: Method::built().collect(),
             min_compress_len: 256,
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
         }
     }
 }

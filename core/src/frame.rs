@@ -121,6 +121,15 @@ pub(crate) struct Opened {
     pub(crate) method: Option<Method>,
 }
 
+impl Opened {
+    /// Takes a plain body apart. Whether the checksum at its front is that of the message is another matter.
+    pub(crate) fn unchecked(plain: &Bytes, method: Option<Method>) -> Self {
+        let packed = plain.slice(CHECKSUM_LEN..);
+        let id = MessageId::of(&packed);
+        Self { id, packed, method }
+    }
+}
+
 /// Opens a body. The checksum is the judge of how it is compressed: what was negotiated is no sure
 /// guide, since a peer may send plain frames on a compressed link, and by an old list after a new one.
 ///
@@ -165,9 +174,8 @@ fn check(plain: Bytes, method: Option<Method>) -> Option<Opened> {
     if plain.len() <= CHECKSUM_LEN {
         return None;
     }
-    let packed = plain.slice(CHECKSUM_LEN..);
-    let id = MessageId::of(&packed);
-    (id.as_bytes()[..] == plain[..CHECKSUM_LEN]).then_some(Opened { id, packed, method })
+    let opened = Opened::unchecked(&plain, method);
+    (opened.id.as_bytes()[..] == plain[..CHECKSUM_LEN]).then_some(opened)
 }
 
 #[cfg(test)]

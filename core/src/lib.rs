@@ -104,6 +104,12 @@
 //!
 //! `zlib` and `snappy` (on by default), `gzip`, `bz2` and `lzma` add compression methods. `serde`
 //! adds [`Payload`] packets from and to any type that serde knows.
+//!
+//! `marks` and `sabotage` are instruments for tests of whole networks, and belong into no program: marks tell which
+//! branches a node reached, and sabotage plants a bug in it that the tests have to notice.
+
+#[macro_use]
+mod instruments;
 
 mod address;
 mod book;
@@ -117,10 +123,14 @@ mod frame;
 mod id;
 mod island;
 mod link;
+#[cfg(feature = "marks")]
+mod marks;
 mod message;
 mod outbox;
 mod output;
 mod protocol;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod search;
 mod seen;
 mod snapshot;
@@ -138,12 +148,16 @@ pub use error::{
     AcceptError, CloseReason, ConfigError, ConnectError, DialFailure, PeerFault, SendError,
 };
 pub use id::{MessageId, NodeId, NodeIdError, ProtocolId};
+#[cfg(feature = "marks")]
+pub use marks::{Mark, Marks};
 pub use message::{Message, MessageKind};
 pub use output::{
     Batching, DialId, Event, LinkId, Output, PeerInfo, PeerKind, SendId, SendOutcome, Side,
     WithheldReason,
 };
 pub use protocol::{Encryption, Protocol};
+#[cfg(feature = "sabotage")]
+pub use sabotage::Sabotage;
 pub use snapshot::{AddressInfo, LinkInfo, LinkState, Snapshot};
 pub use state::MeshState;
 pub use time::{Instant, UnixTime};

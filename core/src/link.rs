@@ -125,9 +125,13 @@ impl Link {
             max_frame_len: usize::MAX,
             last_method: None,
             renegotiated: false,
-            reader: FrameReader::new(config.max_frame_len),
+            reader: FrameReader::new(
+                sabotaged!(config, Sabotage::FrameLengthUnbounded => usize::MAX, else config.max_frame_len),
+            ),
             frame_began: now,
-            outbox: Outbox::new(config.link_queue_limit),
+            outbox: Outbox::new(
+                sabotaged!(config, Sabotage::QueueUnbounded => usize::MAX, else config.link_queue_limit),
+            ),
             held_back: HeldBack::default(),
             paced: false,
             heard_at: now,

@@ -95,7 +95,7 @@ impl Seen {
         &mut self.generations[0].ids
     }
 
-    fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         // An id may have joined its generation up to one span after it began.
         let span = self.ttl / (GENERATIONS - 1);
         while let Some(old) = self.generations.back() {

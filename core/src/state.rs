@@ -18,7 +18,7 @@ use crate::book::Book;
 use crate::chance::Chance;
 use crate::config::Config;
 use crate::error::{AcceptError, CloseReason, ConfigError, PeerFault};
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameReader, PREFIX_LEN};
 use crate::id::{NodeId, ProtocolId};
 use crate::island::Island;
 use crate::link::{Link, Stage};
@@ -70,6 +70,8 @@ pub struct MeshState {
     should_dial: bool,
     /// When the neighbours were last asked for peers after a loss.
     asked_for_peers: Option<Instant>,
+    #[cfg(feature = "marks")]
+    marks: crate::Marks,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,10 +99,15 @@ impl MeshState {
         wall: UnixTime,
     ) -> Result<Self, ConfigError> {
         config.check()?;
-        let mut chance = Chance::new(seed);
+        let mut chance =
+            Chance::new(sabotaged!(config, Sabotage::SeedIgnored => [0; 32], else seed));
         let protocol_id = config.protocol.id();
         let id = NodeId::derive(config.advertised.as_ref(), &protocol_id, &chance.bytes());
-        let mut book = Book::new(config.max_addresses, config.redial_min, config.redial_max);
+        let mut book = Book::new(
+            sabotaged!(config, Sabotage::BookUnbounded => usize::MAX, else config.max_addresses),
+            sabotaged!(config, Sabotage::BackoffMissing => Duration::ZERO, else config.redial_min),
+            sabotaged!(config, Sabotage::BackoffMissing => Duration::ZERO, else config.redial_max),
+        );
         if let Some(own) = &config.advertised {
             book.set_own(own);
         }
@@ -131,6 +138,8 @@ impl MeshState {
             is_waiting_for_room: false,
             should_dial: true,
             asked_for_peers: None,
+            #[cfg(feature = "marks")]
+            marks: crate::Marks::NONE,
         };
         state.watch_island();
         state.plan_probe(now);
@@ -149,7 +158,10 @@ impl MeshState {
         if self.phase != Phase::Running {
             return Err(AcceptError::ShutDown);
         }
-        if self.links.len() + self.dials_in_the_air() >= self.config.max_links {
+        if self.links.len() + self.dials_in_the_air() >= self.config.max_links
+            && !sabotaged!(self.config, Sabotage::LinkLimitIgnored)
+        {
+            reached!(self, Mark::TooManyLinks);
             let limit = self.config.max_links;
             return Err(AcceptError::TooManyLinks { limit });
         }
@@ -162,6 +174,7 @@ impl MeshState {
                 && !is_spare
         });
         if pending.count() >= self.config.max_pending {
+            reached!(self, Mark::TooManyPending);
             let limit = self.config.max_pending;
             return Err(AcceptError::TooManyPending { limit });
         }
@@ -173,6 +186,7 @@ impl MeshState {
     /// A dial that the state asked for gave a byte stream. Returns the id of the new link, which
     /// has no credit yet; or `None` if the dial is of no interest any more, and the stream is to be dropped.
     pub fn handle_dial_succeeded(&mut self, dial: DialId, now: Instant) -> Option<LinkId> {
+        reached!(self, Mark::DialTooLate if !self.dials.contains_key(&dial));
         let under_way = self.dials.get_mut(&dial)?;
         if under_way.link.is_some() {
             return None;
@@ -207,8 +221,15 @@ impl MeshState {
     /// Bytes arrived on a link, cut anywhere. Bytes on a link that is closed or closing are ignored: they
     /// were under way when it was closed.
     pub fn handle_bytes(&mut self, link: LinkId, mut bytes: &[u8], now: Instant) {
+        if sabotaged!(self.config, Sabotage::KeepAliveCountsAsTaking) {
+            self.timers.cancel(Timer::Stall(link));
+        }
         while let Some(frame) = self.next_frame(link, &mut bytes, now) {
+            reached!(self, Mark::FramesCoalesced if !bytes.is_empty());
             self.on_frame(link, frame, now);
+            if sabotaged!(self.config, Sabotage::SecondFrameDropped) {
+                break;
+            }
         }
         self.watch_half_frame(link, now);
         self.settle(now);
@@ -222,7 +243,9 @@ impl MeshState {
                 // Progress: the wait for it begins anew.
                 self.timers.cancel(Timer::Stall(link));
             }
-            self.flush(link, now);
+            if !open.is_established() || !sabotaged!(self.config, Sabotage::CreditWakesNobody) {
+                self.flush(link, now);
+            }
         }
         self.settle(now);
     }
@@ -265,6 +288,9 @@ impl MeshState {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.pop_due(now) {
             self.on_timer(timer, now);
+            if sabotaged!(self.config, Sabotage::TimerInThePast) {
+                return self.settle(now);
+            }
         }
         self.settle(now);
         debug_assert!(self.timers.next().is_none_or(|due| due > now));
@@ -278,7 +304,9 @@ impl MeshState {
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called; `None` means never.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let next = self.timers.next();
+        sabotaged!(self.config, Sabotage::DeadlineRoundedDown
+            => next.map(crate::sabotage::rounded_down), else next)
     }
 
     /// Returns this node's id. It is new for every node made.
@@ -314,6 +342,12 @@ impl MeshState {
             waiting_for_route: self.searches.waiting(),
             undrained: self.outputs.len(),
         }
+    }
+
+    /// Returns the branches that this node has reached.
+    #[cfg(feature = "marks")]
+    pub fn marks(&self) -> crate::Marks {
+        self.marks | self.book.marks
     }
 
     /// Returns about how many bytes of memory the node holds, without its fixed size.
@@ -361,7 +395,9 @@ impl MeshState {
         let link = Link::new(id, side, remote, dial, &self.config, now);
         self.links.insert(id, link);
         let deadline = now.saturating_add(self.config.handshake_timeout);
-        self.timers.set(Timer::Handshake(id), deadline);
+        if !sabotaged!(self.config, Sabotage::HandshakeTimeoutMissing) {
+            self.timers.set(Timer::Handshake(id), deadline);
+        }
         id
     }
 
@@ -371,8 +407,12 @@ impl MeshState {
         if open.stage == Stage::Closing {
             return None;
         }
-        if open.reader.partial_len() == 0 {
+        let partial = open.reader.partial_len();
+        if partial == 0 || sabotaged!(self.config, Sabotage::DripCountsAsProgress) {
             open.frame_began = now;
+        }
+        if partial < PREFIX_LEN && sabotaged!(self.config, Sabotage::PrefixPartDropped) {
+            open.reader = FrameReader::new(self.config.max_frame_len);
         }
         match open.reader.take(bytes) {
             Ok(Some(frame)) => {
@@ -397,6 +437,8 @@ impl MeshState {
             self.timers.cancel(Timer::HalfFrame(link));
             return;
         }
+        reached!(self, Mark::FramePartial);
+        reached!(self, Mark::PrefixPartial if partial < PREFIX_LEN);
         let bonus = Duration::from_secs((partial >> 12) as u64);
         let allowed = self.config.half_frame_timeout.saturating_add(bonus);
         let deadline = open.frame_began.saturating_add(allowed);
@@ -410,6 +452,7 @@ impl MeshState {
     fn on_timer(&mut self, timer: Timer, now: Instant) {
         match timer {
             Timer::Dial(dial) => {
+                reached!(self, Mark::DialTimedOut);
                 let failure = crate::DialFailure::TimedOut;
                 self.outputs.push_back(Output::CancelDial(dial));
                 self.dial_failed(dial, crate::ConnectError::Dial(failure), now);
@@ -425,13 +468,17 @@ impl MeshState {
                 }
             }
             Timer::Idle(link) => self.on_idle(link, now),
-            Timer::Linger(link) => self.cut(link),
+            Timer::Linger(link) => {
+                reached!(self, Mark::LingerCut);
+                self.cut(link);
+            }
             Timer::Reintroduce(link) => self.reintroduce(link, now),
             Timer::Redial => self.should_dial = true,
             Timer::Probe => self.probe(now),
             Timer::Beacon => self.count_beacon(now),
             Timer::Search => {
                 for waiting in self.searches.take_due(now) {
+                    reached!(self, Mark::SearchTimedOut);
                     self.tell_outcome(waiting.send, SendOutcome::NotFound);
                 }
                 self.watch_searches();
@@ -465,10 +512,16 @@ impl MeshState {
                 | CloseReason::Overflow { .. }
                 | CloseReason::HalfFrameTimeout
         );
-        if link.outbox.is_empty() || is_stuck {
+        let is_hasty = sabotaged!(self.config, Sabotage::FarewellNotFlushed);
+        if link.outbox.is_empty() || is_stuck || is_hasty {
             self.lose_unsent(&link, &reason);
-            self.outputs.push_back(Output::Close(id, reason));
+            if !sabotaged!(self.config, Sabotage::CloseNotTold) {
+                self.outputs.push_back(Output::Close(id, reason));
+            }
         } else {
+            if sabotaged!(self.config, Sabotage::WriteAfterClose) {
+                self.outputs.push_back(Output::Close(id, reason.clone()));
+            }
             link.stage = Stage::Closing;
             link.held_back.take();
             link.closing = Some(reason);
@@ -510,6 +563,7 @@ impl MeshState {
     /// Does what follows from the end of a link, which is out of the tables already.
     fn on_link_gone(&mut self, gone: &Link, reason: &CloseReason, now: Instant) {
         tracing::debug!(id = %gone.id, stage = ?gone.stage, %reason, "link ended");
+        reached!(self, Mark::of_end(reason));
         self.should_dial = true;
         self.retry_after(gone, reason, now);
         if gone.is_established() {
@@ -530,7 +584,9 @@ impl MeshState {
     }
 
     fn on_peer_lost(&mut self, gone: &Link, reason: &CloseReason, now: Instant) {
-        if let Some(peer) = gone.peer_info() {
+        if let Some(peer) = gone.peer_info()
+            && !sabotaged!(self.config, Sabotage::PeerDownNotTold)
+        {
             let reason = reason.clone();
             self.event(Event::PeerDown { peer, reason });
         }

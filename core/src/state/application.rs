@@ -53,6 +53,9 @@ impl MeshState {
             now,
         )?;
         self.spread(&packed, now);
+        if sabotaged!(self.config, Sabotage::OwnDelivered) {
+            self.deliver(LinkId(0), &packed, self.id.clone(), IdForm::Str, 0);
+        }
         self.settle(now);
         Ok(packed.id())
     }
@@ -85,7 +88,7 @@ impl MeshState {
         self.check_own(&sub_flag, &payload)?;
         self.check_room()?;
         let packed = self.compose_own(
-            MainType::Whisper,
+            sabotaged!(self.config, Sabotage::WhisperRelayed => MainType::Broadcast, else MainType::Whisper),
             &sub_flag,
             &payload,
             sub_flag::BROADCAST,
@@ -207,7 +210,8 @@ impl MeshState {
         }
         self.watch_searches();
         let links: Vec<LinkId> = self.links.keys().copied().collect();
-        for link in links {
+        let spared = usize::from(sabotaged!(self.config, Sabotage::ShutdownLeavesLink));
+        for link in links.into_iter().skip(spared) {
             self.close(link, CloseReason::ShutDown, now);
         }
         self.should_dial = true;
@@ -225,7 +229,9 @@ impl MeshState {
         if *node == self.id {
             return Err(SendError::Ourselves);
         }
-        if let Some(&link) = self.peers.get(node) {
+        let neighbour = sabotaged!(self.config, Sabotage::ReplyMisrouted
+            => self.peers.values().next(), else self.peers.get(node));
+        if let Some(&link) = neighbour {
             return self.whisper_on_link(link, sub_flag, payload, now);
         }
         self.check_own(&sub_flag, &payload)?;

@@ -120,13 +120,19 @@ impl MeshState {
 
     /// Sets the timer for the next probe.
     pub(super) fn plan_probe(&mut self, now: Instant) {
-        let wait = spread(self.config.probe_interval, &mut self.chance);
+        if sabotaged!(self.config, Sabotage::ProbesDisabled) {
+            return;
+        }
+        let divisor = sabotaged!(self.config, Sabotage::ProbesWithoutPause => 1000, else 1);
+        let wait = spread(self.config.probe_interval / divisor, &mut self.chance);
         self.timers.set(Timer::Probe, now.saturating_add(wait));
     }
 
     /// Dials an address to see whether it leads to another island.
     pub(super) fn probe(&mut self, now: Instant) {
-        self.plan_probe(now);
+        if !sabotaged!(self.config, Sabotage::ProbeTimerNotRearmed) {
+            self.plan_probe(now);
+        }
         if self.links.len() + self.dials_in_the_air() >= self.config.max_links {
             return;
         }
@@ -137,6 +143,7 @@ impl MeshState {
         if self.is_dialing(&address) || self.peer_at(&address).is_some() {
             self.book.set_busy(&address, now);
         } else {
+            reached!(self, Mark::ProbeDialed);
             self.dial(address, Purpose::Probe, now);
         }
     }
@@ -168,7 +175,9 @@ impl MeshState {
             let only_strays = self.dialed_count() >= self.config.max_dialed;
             let is_linked = |id: &NodeId| self.peers.contains_key(id);
             let Some(address) = self.book.due(only_strays, is_linked, now) else {
-                if let Some(next) = self.book.next(only_strays, is_linked) {
+                if let Some(next) = self.book.next(only_strays, is_linked)
+                    && !sabotaged!(self.config, Sabotage::RedialTimerForgotten)
+                {
                     self.timers.set(Timer::Redial, next);
                 }
                 return;
@@ -196,7 +205,9 @@ impl MeshState {
             },
         );
         let deadline = now.saturating_add(self.config.dial_timeout);
-        self.timers.set(Timer::Dial(id), deadline);
+        if !sabotaged!(self.config, Sabotage::DialTimeoutMissing) {
+            self.timers.set(Timer::Dial(id), deadline);
+        }
         id
     }
 
@@ -206,7 +217,9 @@ impl MeshState {
             return;
         };
         tracing::debug!(dial = id.as_u64(), address = %dial.address, %error, "dial failed");
-        if error == ConnectError::Ourselves {
+        if error == ConnectError::Ourselves
+            || sabotaged!(self.config, Sabotage::FailedAddressForgotten)
+        {
             self.book.set_own(&dial.address);
         }
         if dial.purpose == Purpose::Probe {
@@ -274,6 +287,7 @@ impl MeshState {
         let in_the_air = in_the_air.filter(|(_, d)| d.link.is_none() && d.address == *address);
         let ids: Vec<DialId> = in_the_air.map(|(id, _)| *id).collect();
         for id in ids {
+            reached!(self, Mark::DialCancelled);
             self.outputs.push_back(Output::CancelDial(id));
             self.dial_reached(id, peer);
         }
@@ -306,12 +320,18 @@ impl MeshState {
         let Some(established_at) = gone.established_at else {
             return;
         };
-        let lived = now.saturating_duration_since(established_at);
+        if sabotaged!(self.config, Sabotage::LostNeverRedialed) {
+            return;
+        }
+        let began =
+            sabotaged!(self.config, Sabotage::BackoffNeverResets => now, else established_at);
+        let lived = now.saturating_duration_since(began);
         let advertised = gone.card.as_ref().and_then(|card| card.address.as_ref());
         let best = gone.dial_address();
         for address in best.into_iter().chain(advertised) {
-            let is_unwanted =
-                *reason == CloseReason::Requested || gone.goodbye == Some(Goodbye::Unwanted);
+            let is_unwanted = (*reason == CloseReason::Requested
+                || gone.goodbye == Some(Goodbye::Unwanted))
+                && !sabotaged!(self.config, Sabotage::UnwantedRedialed);
             if is_unwanted || Some(address) != best {
                 // The one that is known to work will do; and what an application ends stays
                 // ended.

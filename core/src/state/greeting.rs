@@ -56,6 +56,7 @@ impl MeshState {
             .get(&id)
             .is_some_and(|link| link.stage == Stage::Greeting)
         {
+            reached!(self, Mark::SilenceBroken);
             self.introduce(id, now);
         }
     }
@@ -87,11 +88,15 @@ impl MeshState {
             },
             (kind::ACCEPT, _) if link.side == Side::Dialed => {
                 link.is_accepted = true;
+                reached!(self, Mark::AcceptEarly if link.stage != Stage::Awaiting);
                 if link.stage == Stage::Awaiting {
                     self.decide(id, now);
                 }
             }
-            (kind::CONFIRM, Stage::Offered) => self.establish(id, now),
+            (kind::CONFIRM, Stage::Offered) => {
+                reached!(self, Mark::Confirmed);
+                self.establish(id, now);
+            }
             (kind::GOODBYE, Stage::Greeting) => match Goodbye::parse(native) {
                 Ok(Goodbye::Full) => self.close(id, CloseReason::TurnedAway, now),
                 Ok(Goodbye::Leaving | Goodbye::Unwanted) => {}
@@ -145,6 +150,7 @@ impl MeshState {
             }
             return;
         }
+        reached!(self, Mark::LegacyGreeted);
         link.kind = recognise(&handshake);
         link.listed = known(&handshake.methods);
         let card = Card {
@@ -157,11 +163,11 @@ impl MeshState {
 
     /// Now it is known who is at the other end.
     fn on_known(&mut self, id: LinkId, card: Card, theirs: &ProtocolId, now: Instant) {
-        if *theirs != self.protocol_id {
+        if *theirs != self.protocol_id && !sabotaged!(self.config, Sabotage::WrongNetworkAccepted) {
             let theirs = theirs.clone();
             return self.close(id, CloseReason::WrongNetwork { theirs }, now);
         }
-        if card.id == self.id {
+        if card.id == self.id && !sabotaged!(self.config, Sabotage::SelfDialAccepted) {
             return self.close(id, CloseReason::Ourselves, now);
         }
         let Some(link) = self.links.get_mut(&id) else {
@@ -181,20 +187,26 @@ impl MeshState {
         let Some(peer) = link.peer_id().cloned() else {
             return;
         };
-        if let Some(&winner) = self.peers.get(&peer) {
+        if let Some(&winner) = self.peers.get(&peer)
+            && !sabotaged!(self.config, Sabotage::BothLinksKept)
+        {
             return self.yield_to(id, winner, &peer, now);
         }
-        let preferred = if self.id.outranks(&peer) {
-            Side::Dialed
-        } else {
-            Side::Accepted
-        };
+        let preferred =
+            if self.id.outranks(&peer) || sabotaged!(self.config, Sabotage::TieBreakLopsided) {
+                Side::Dialed
+            } else {
+                Side::Accepted
+            };
         if link.side != preferred && self.has_rival(link, &peer, preferred) {
             tracing::debug!(%id, %peer, "held back: another link to this node is preferred");
+            reached!(self, Mark::RivalPreferred);
             return self.set_stage(id, Stage::Held);
         }
         match (link.kind, link.side) {
-            (PeerKind::Native, Side::Dialed) if !link.is_accepted => {
+            (PeerKind::Native, Side::Dialed)
+                if !link.is_accepted && !sabotaged!(self.config, Sabotage::AcceptNotAwaited) =>
+            {
                 self.set_stage(id, Stage::Awaiting);
             }
             (PeerKind::Native, Side::Dialed) => {
@@ -234,22 +246,34 @@ impl MeshState {
     /// A link turns out to be a second one to a peer: the established one stays.
     fn yield_to(&mut self, id: LinkId, winner: LinkId, peer: &NodeId, now: Instant) {
         let has_crossed = self.end_dial_at_peer(id, winner, peer);
+        reached!(self, Mark::DialsCrossed if has_crossed);
+        if sabotaged!(self.config, Sabotage::BothLinksDropped) {
+            self.close(id, CloseReason::Duplicate(peer.clone()), now);
+            return self.close(winner, CloseReason::Duplicate(peer.clone()), now);
+        }
         let Some(link) = self.links.get(&id) else {
             return;
         };
         let is_spare =
             |other: &Link| other.id != id && other.leads_to(peer) && other.stage == Stage::Held;
         let has_spare = self.links.values().any(is_spare);
-        let keeps = link.traits().keeps_spares && !has_crossed && !has_spare;
+        let keeps = link.traits().keeps_spares
+            && !has_crossed
+            && !has_spare
+            && !sabotaged!(self.config, Sabotage::SpareClosed);
         match link.side {
             _ if keeps => {
+                reached!(self, Mark::SpareKept);
                 // Idle and unanswered, until one of the two links ends.
                 self.set_stage(id, Stage::Held);
                 self.timers.cancel(Timer::Handshake(id));
             }
             // The peer closes it when it sees our hello; unless it has lost the other one, which
             // we would learn before this one is out of time.
-            Side::Accepted if !has_spare => self.set_stage(id, Stage::Held),
+            Side::Accepted if !has_spare => {
+                reached!(self, Mark::SecondHeld);
+                self.set_stage(id, Stage::Held);
+            }
             Side::Accepted | Side::Dialed => {
                 self.close(id, CloseReason::Duplicate(peer.clone()), now);
             }
@@ -267,13 +291,14 @@ impl MeshState {
         let Some(info) = link.peer_info() else {
             return;
         };
+        reached!(self, Mark::ProbeBridged if link.is_probe);
         let peer = info.id.clone();
         let standing = lost_standing(link.kind);
         let address = link.dial_address().cloned();
         for timer in [Timer::Handshake(id), Timer::Silence(id)] {
             self.timers.cancel(timer);
         }
-        if info.kind == PeerKind::Native {
+        if info.kind == PeerKind::Native && !sabotaged!(self.config, Sabotage::PingNeverSent) {
             let at = now.saturating_add(self.config.ping_interval);
             self.timers.set(Timer::Idle(id), at);
         }
@@ -325,6 +350,9 @@ impl MeshState {
                 && (link.leads_to(peer) || is_dialed_there)
         };
         let rivals: Vec<_> = self.links.values().filter(is_rival).map(|l| l.id).collect();
+        if sabotaged!(self.config, Sabotage::BothLinksKept) {
+            return;
+        }
         for rival in rivals {
             let Some(link) = self.links.get_mut(&rival) else {
                 continue;
@@ -334,9 +362,11 @@ impl MeshState {
                 if let Some(dial) = link.dial.take() {
                     self.dial_reached(dial, peer);
                 }
+                reached!(self, Mark::RivalClosed);
                 self.close(rival, CloseReason::Duplicate(peer.clone()), now);
                 self.plan_reintroduction(id, now);
             } else {
+                reached!(self, Mark::RivalHeld);
                 self.release_held_back(rival, id, now);
                 self.set_stage(rival, Stage::Held);
                 if traits(self.kind_of(rival)).keeps_spares {
@@ -363,6 +393,7 @@ impl MeshState {
             .map(|link| link.id)
             .collect();
         for id in held {
+            reached!(self, Mark::HeldRevived);
             self.timers.arm(
                 Timer::Handshake(id),
                 now.saturating_add(self.config.handshake_timeout),
@@ -383,6 +414,7 @@ impl MeshState {
         if let Some(link) = self.links.get_mut(&id)
             && link.is_established()
         {
+            reached!(self, Mark::Reintroduced);
             link.introduced = false;
             self.introduce(id, now);
         }
@@ -437,6 +469,9 @@ impl MeshState {
 
     /// Tells a native peer that we close the link on purpose, and whether it may dial us for it.
     pub(super) fn say_goodbye(&mut self, id: LinkId, reason: &CloseReason, now: Instant) {
+        if sabotaged!(self.config, Sabotage::GoodbyeNotSent) {
+            return;
+        }
         let goodbye = if *reason == CloseReason::Requested {
             Goodbye::Unwanted
         } else if *reason == CloseReason::ShutDown {

@@ -14,14 +14,17 @@ impl MeshState {
     }
 
     pub(super) fn count_beacon(&mut self, now: Instant) {
+        reached!(self, Mark::LeaderReplaced
+            if now >= self.island.deadline() && self.island.beacon().leader != self.id);
         if self.island.count(now) {
+            reached!(self, Mark::BeaconCounted);
             self.spread_beacon(None, now);
         }
         self.watch_island();
     }
 
     pub(super) fn on_beacon(&mut self, from: LinkId, beacon: Beacon, now: Instant) {
-        if self.island.hear(beacon, now) {
+        if self.island.hear(beacon, now) || sabotaged!(self.config, Sabotage::BeaconEchoed) {
             self.spread_beacon(Some(from), now);
             self.watch_island();
         }
@@ -46,6 +49,9 @@ impl MeshState {
     }
 
     fn spread_beacon(&mut self, but: Option<LinkId>, now: Instant) {
+        if sabotaged!(self.config, Sabotage::BeaconsDisabled) {
+            return;
+        }
         let message = encode_beacon(self.island.beacon());
         let links = self.links.values();
         let links = links.filter(|link| link.is_established() && link.kind == PeerKind::Native);

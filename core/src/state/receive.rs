@@ -7,7 +7,7 @@ use super::greeting::known;
 use crate::book::Standing;
 use crate::encode::Encoder;
 use crate::error::PeerFault;
-use crate::frame::{self, CHECKSUM_LEN, Frame};
+use crate::frame::{self, CHECKSUM_LEN, Frame, Opened};
 use crate::id::{IdForm, MessageId, NodeId};
 use crate::link::{Admission, Stage};
 use crate::message::{Message, MessageKind};
@@ -25,18 +25,26 @@ const WINDOW: i64 = 60;
 
 impl MeshState {
     pub(super) fn on_frame(&mut self, id: LinkId, frame: Frame, now: Instant) {
+        if sabotaged!(self.config, Sabotage::MemoryTooShort) {
+            self.seen.expire(now.saturating_add(self.config.seen_ttl));
+        }
         let Some(link) = self.links.get(&id) else {
             return;
         };
         let body = frame.body();
         if link.is_established() && self.is_repetition(&body) {
+            reached!(self, Mark::Repetition);
             return;
         }
         let last = link.last_method;
         let opened = match frame::open(&body, last, self.config.max_frame_len) {
             Ok(opened) => opened,
+            Err(_) if sabotaged!(self.config, Sabotage::ChecksumIgnored) => {
+                Opened::unchecked(&body, None)
+            }
             Err(fault) => return self.fault(id, fault, now),
         };
+        reached!(self, Mark::CameCompressed if opened.method.is_some());
         let packed = match Packed::parse(opened.id, opened.packed.clone(), self.config.max_depth) {
             Ok(packed) => packed,
             Err(fault) => return self.on_malformed(id, fault.into(), now),
@@ -69,6 +77,7 @@ impl MeshState {
     fn is_repetition(&self, body: &[u8]) -> bool {
         let id = body.first_chunk::<CHECKSUM_LEN>();
         id.is_some_and(|id| self.seen.contains(&MessageId::from_bytes(*id)))
+            && !sabotaged!(self.config, Sabotage::NoDedupe)
     }
 
     /// Takes a message whose checksum fits and whose content is no message.
@@ -109,16 +118,23 @@ impl MeshState {
             return;
         }
         if let Some(seconds) = self.age_over_window(id, time, now) {
+            reached!(self, Mark::Expired);
             let sender = sender.clone();
             return self.event(Event::Expired { sender, seconds });
         }
-        match self
-            .seen
-            .insert(packed.id(), self.time_to_keep(time, now), now)
-        {
-            Insert::Duplicate => return,
+        let key = sabotaged!(self.config, Sabotage::DedupeByLink
+            => crate::sabotage::id_on_link(packed.id(), id), else packed.id());
+        match self.seen.insert(key, self.time_to_keep(time, now), now) {
+            Insert::Duplicate if sabotaged!(self.config, Sabotage::NoDedupe) => {}
+            Insert::Duplicate => {
+                reached!(self, Mark::Duplicate);
+                return;
+            }
             Insert::New { forgotten: 0 } => {}
-            Insert::New { forgotten } => self.event(Event::SeenOverflow { forgotten }),
+            Insert::New { forgotten } => {
+                reached!(self, Mark::SeenOverflow);
+                self.event(Event::SeenOverflow { forgotten });
+            }
         }
         let control = match Control::parse(packed, self.config.max_peers_entries) {
             Ok(control) => control,
@@ -138,7 +154,11 @@ impl MeshState {
             return;
         }
         match control {
-            Control::User => self.deliver(id, packed, sender.clone(), *form, time),
+            Control::User => {
+                let claimed = sabotaged!(self.config, Sabotage::SenderReplaced
+                    => self.links.get(&id).and_then(|link| link.peer_id()).unwrap_or(sender), else sender);
+                self.deliver(id, packed, claimed.clone(), *form, time);
+            }
             Control::RequestNode(request) => self.answer(id, &request, now),
             Control::RequestPeers => self.answer_request_for_peers(id, now),
             Control::Response(response) => self.on_response(&response, now),
@@ -195,6 +215,7 @@ impl MeshState {
         match link.control.admit(limit, now) {
             Admission::Welcome => true,
             Admission::OneTooMany => {
+                reached!(self, Mark::ControlFlood);
                 self.event(Event::ControlFlood { link: id, limit });
                 false
             }
@@ -202,7 +223,7 @@ impl MeshState {
         }
     }
 
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         link: LinkId,
         packed: &Packed,
@@ -233,7 +254,8 @@ impl MeshState {
     /// Returns by how many seconds a broadcast is too old for the legacy rule, if the link is
     /// bound to it.
     fn age_over_window(&self, id: LinkId, time: i64, now: Instant) -> Option<u64> {
-        let is_bound = self.links.get(&id).is_none_or(|link| link.traits().window);
+        let is_bound = self.links.get(&id).is_none_or(|link| link.traits().window)
+            || sabotaged!(self.config, Sabotage::WallClockInDedupe);
         let wall = i64::try_from(self.clock.at(now).as_secs()).unwrap_or(i64::MAX);
         let oldest = wall.saturating_sub(WINDOW);
         (is_bound && time < oldest).then(|| oldest.abs_diff(time))
@@ -272,6 +294,7 @@ impl MeshState {
         if link.listed == methods {
             return;
         }
+        reached!(self, Mark::Renegotiated);
         let traits = link.traits();
         let offered = traits.offered(&self.config);
         let common: Vec<u8> = offered
@@ -334,9 +357,14 @@ impl MeshState {
         let Some(address) = address else {
             return;
         };
-        if is_muted || link.leads_to(&request.wanted) {
+        reached!(self, Mark::ResponseMuted if is_muted);
+        if is_muted
+            || link.leads_to(&request.wanted)
+            || sabotaged!(self.config, Sabotage::ResponseNotGiven)
+        {
             return;
         }
+        reached!(self, Mark::ResponseGiven);
         let response = Response {
             request_id: request.request_id.clone(),
             found: PeerEntry {
@@ -352,6 +380,7 @@ impl MeshState {
     fn on_response(&mut self, response: &Response, now: Instant) {
         let found = &response.found;
         if self.searches.answered(&response.request_id, &found.id) {
+            reached!(self, Mark::SearchAnswered);
             self.dial_for_reply(&found.id.clone(), &found.address, now);
         }
     }

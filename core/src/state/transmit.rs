@@ -55,9 +55,13 @@ impl MeshState {
         bytes.resize(aligned, 0);
         loop {
             let packed = Packed::of_our_own(bytes.into());
-            if main != MainType::Broadcast || !self.seen.contains(&packed.id()) {
+            if main != MainType::Broadcast
+                || !self.seen.contains(&packed.id())
+                || sabotaged!(self.config, Sabotage::EqualMessagesCollide)
+            {
                 return packed;
             }
+            reached!(self, Mark::MadeDistinct);
             self.next_trailer += 1;
             bytes = packed.bytes()[..aligned].to_vec();
             bytes.extend_from_slice(&self.next_trailer.to_be_bytes());
@@ -101,6 +105,9 @@ impl MeshState {
         response: Option<&Response>,
         now: Instant,
     ) {
+        if sabotaged!(self.config, Sabotage::NoRelay) {
+            return;
+        }
         let is_muted = |link: &Link| {
             let peer = link.peer_id();
             response.is_some_and(|response| {
@@ -113,9 +120,13 @@ impl MeshState {
             .filter(|link| response.is_some() && is_muted(link))
             .map(|link| link.id)
             .collect();
-        let wants =
-            |link: &Link| link.id != from && !link.leads_to(sender) && !muted.contains(&link.id);
-        self.send_to_peers(packed, encoder, wants, now);
+        let echoes = sabotaged!(self.config, Sabotage::RelaysBack);
+        let wants = |link: &Link| {
+            (link.id != from || echoes) && !link.leads_to(sender) && !muted.contains(&link.id)
+        };
+        let relayed = sabotaged!(self.config, Sabotage::RelayAltersByte
+            => crate::sabotage::altered(packed), else encoder);
+        self.send_to_peers(packed, relayed, wants, now);
     }
 
     /// Sends a message to every peer whose link `wants` it and that can live with it, those included
@@ -133,11 +144,13 @@ impl MeshState {
         };
         let on_offer = self.links.values().filter(is_on_offer).map(|link| link.id);
         let targets: Vec<LinkId> = self.peers.values().copied().chain(on_offer).collect();
-        for id in targets {
+        let skipped = usize::from(sabotaged!(self.config, Sabotage::RelaySkipsOne));
+        for &id in targets.iter().skip(skipped) {
             let Some(link) = self.links.get(&id).filter(|link| wants(link)) else {
                 continue;
             };
             if let Some(why) = withheld(link, packed, &encoder) {
+                reached!(self, Mark::Withheld);
                 if let Some(peer) = link.peer_id().cloned() {
                     let id = packed.id();
                     self.event(Event::Withheld { id, peer, why });
@@ -172,6 +185,7 @@ impl MeshState {
             (method, Compress::Always) => encoder.frame(method),
             (None, Compress::IfShorter) | (_, Compress::Never) => encoder.frame(None),
         };
+        reached!(self, Mark::SentCompressed if frame.len() != encoder.plain_len());
         tracing::trace!(
             link = id.as_u64(), message = ?encoder.id(), bytes = frame.len(), "message out"
         );
@@ -190,13 +204,18 @@ impl MeshState {
         if link.held_back.len().saturating_add(frame.len()) > limit.max(frame.len()) {
             return self.close(id, CloseReason::Overflow { limit }, now);
         }
+        reached!(self, Mark::HeldBack);
         link.held_back.push(frame);
     }
 
     /// Sends on an established link what was held back on a link to the same peer, itself or another.
     pub(super) fn release_held_back(&mut self, from: LinkId, to: LinkId, now: Instant) {
         let held_back = self.links.get_mut(&from).map(|link| link.held_back.take());
+        if sabotaged!(self.config, Sabotage::HeldBackDropped) {
+            return;
+        }
         for frame in held_back.into_iter().flatten() {
+            reached!(self, Mark::HeldBackMoved if from != to);
             self.enqueue(to, frame, None, now);
         }
     }
@@ -213,6 +232,9 @@ impl MeshState {
             return;
         };
         if let Err(overflow) = link.outbox.push(frame, send) {
+            if sabotaged!(self.config, Sabotage::OverflowDropsFrame) {
+                return;
+            }
             let reason = CloseReason::Overflow {
                 limit: overflow.limit,
             };
@@ -227,13 +249,27 @@ impl MeshState {
 
     /// Writes what waits on a link, as far as credit and pacing allow.
     pub(super) fn flush(&mut self, id: LinkId, now: Instant) {
+        if sabotaged!(self.config, Sabotage::StalledPeerBlocksOthers
+            => crate::sabotage::is_another_stuck(&self.links, id), else false)
+        {
+            return;
+        }
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         let traits = link.traits();
+        if sabotaged!(self.config, Sabotage::CreditExceeded) {
+            link.outbox.grant(1 << 10);
+        }
         while !link.paced
             && let Some(chunk) = link.outbox.pop(traits.align)
         {
+            reached!(self, Mark::WritePartial if chunk.ended.is_none());
+            if sabotaged!(self.config, Sabotage::WriteTailLost)
+                && chunk.ended.is_some_and(|len| len > chunk.bytes.len())
+            {
+                continue;
+            }
             self.outputs.push_back(Output::Send {
                 link: id,
                 bytes: chunk.bytes,
@@ -246,6 +282,7 @@ impl MeshState {
             }
             let is_dangerous = |len: usize| !len.is_multiple_of(ALIGNMENT);
             if traits.align && chunk.ended.is_some_and(is_dangerous) {
+                reached!(self, Mark::Paced);
                 link.paced = true;
                 self.timers.set(Timer::Pace(id), now.saturating_add(PACE));
             }
@@ -259,6 +296,7 @@ impl MeshState {
         }
         self.timers.cancel(Timer::Stall(id));
         if link.stage == Stage::Closing {
+            reached!(self, Mark::LingerFlushed);
             self.cut(id);
         }
     }
@@ -266,6 +304,7 @@ impl MeshState {
     /// Says that there is room again, if that is what the application waits for.
     pub(super) fn announce_room(&mut self) {
         if self.is_waiting_for_room && self.phase == Phase::Running && self.has_room() {
+            reached!(self, Mark::RoomAgain);
             self.is_waiting_for_room = false;
             self.event(Event::Room);
         }
@@ -284,7 +323,7 @@ impl MeshState {
         link.told_at = Some(now);
         let told = link.traits().told;
         let suits = |other: &&Link| match told {
-            Told::Nobody => false,
+            Told::Nobody => sabotaged!(self.config, Sabotage::Js2pToldOfPeers),
             Told::Native => other.kind == PeerKind::Native,
             Told::BinaryProtocol => matches!(
                 other.kind,
@@ -303,7 +342,7 @@ impl MeshState {
                     id_form: card.id_form,
                 })
             })
-            .take(MAX_TOLD)
+            .take(sabotaged!(self.config, Sabotage::PeersListEmpty => 0, else MAX_TOLD))
             .collect();
         self.send_control(id, &encode_peers(&entries), now);
     }
@@ -329,6 +368,7 @@ impl MeshState {
         if is_recent || self.peers.len() >= self.config.max_dialed {
             return;
         }
+        reached!(self, Mark::PeersAsked);
         self.asked_for_peers = Some(now);
         let request = encode_request_peers();
         let peers: Vec<LinkId> = self.peers.values().copied().collect();
@@ -349,17 +389,20 @@ impl MeshState {
             return;
         };
         let silence = now.saturating_duration_since(link.heard_at);
-        if silence >= interval * 2 {
+        let patience =
+            sabotaged!(self.config, Sabotage::IdleLinkClosed => interval, else interval * 2);
+        if silence >= patience {
             return self.close(id, CloseReason::Silent, now);
         }
         let next = if silence < interval {
             link.heard_at.saturating_add(interval)
         } else {
+            reached!(self, Mark::PingSent);
             link.asked_at = Some(now);
             self.send_control(id, &encode_ping(now.as_micros()), now);
             now.saturating_add(interval)
         };
-        if self.links.contains_key(&id) {
+        if self.links.contains_key(&id) && !sabotaged!(self.config, Sabotage::IdleTimerNotRearmed) {
             self.timers.set(Timer::Idle(id), next);
         }
     }
