@@ -91,7 +91,11 @@ pub(crate) async fn flushed(socket: &MeshSocket) -> bool {
 }
 
 fn is_flushed(status: &Status) -> bool {
-    status.unwritten == 0 && status.links().iter().all(|link| link.queued == 0)
+    status.unwritten == 0
+        && status
+            .links()
+            .iter()
+            .all(|link| link.queued == 0 && !link.is_behind)
 }
 
 /// Waits until a condition holds for a while without a break, or a time limit is reached.

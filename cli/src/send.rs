@@ -28,12 +28,12 @@ async fn send(socket: &MeshSocket, args: &Send) -> Result<(), Failure> {
     join_any(socket, &args.join.join).await?;
     let text = args.text.join(" ");
     let peers = socket.peers();
-    let id = socket.broadcast(text).map_err(Failure::failed)?;
+    let ticket = socket.broadcast(text).map_err(Failure::failed)?;
     if !flushed(socket).await {
         let reason = "the link ended before the message was out";
         return Err(Failure::failed(reason));
     }
-    let kept_back = withheld(&mut events, id);
+    let kept_back = withheld(&mut events, ticket.id());
     if let Some(why) = kept_back.first().filter(|_| kept_back.len() >= peers.len()) {
         let reason = format_args!("the node there cannot take this message: {why}");
         return Err(Failure::failed(reason));

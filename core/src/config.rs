@@ -81,18 +81,70 @@ pub struct Config {
     /// Default: 512; py2p itself fails at about 330 and 490. At most 512.
     pub max_depth: usize,
 
-    /// How many bytes may wait to be sent on one link. A link at which more would wait is closed
-    /// with [`CloseReason::Overflow`] and dialled again. A frame that is alone in the queue may be
-    /// longer.
+    /// How many bytes may wait to be sent on one link, and the last frame may exceed it. Broadcasts beyond it wait in the
+    /// log until the link has drained to half of it. A link at which more than that of other messages would wait is
+    /// closed with [`CloseReason::Overflow`] and dialled again.
     ///
-    /// Own messages are accepted only while every link is below half of it
-    /// ([`SendError::Full`]), so that the other half is there for what is relayed.
+    /// Whispers and messages to one node are accepted only while the link is below half of it
+    /// ([`SendError::Full`]).
     ///
-    /// Default: 2 MiB: two of the longest messages.
+    /// Default: 192 KiB: enough to fill a fast link between two wake-ups, and little enough for a hundred slow ones.
     ///
     /// [`CloseReason::Overflow`]: crate::CloseReason::Overflow
     /// [`SendError::Full`]: crate::SendError::Full
     pub link_queue_limit: usize,
+
+    /// How many bytes of recent broadcasts are kept for those who lack them, each with 480 bytes for its place in the log.
+    ///
+    /// An origin that is over a quarter of it displaces its own messages first. This node's own may take half of it
+    /// before they are in the log of a neighbour; then [`SendError::Full`] is the answer to a further one.
+    ///
+    /// Default: 64 MiB. What is dropped because of this limit, and by all who had it, is a gap for those
+    /// that it did not reach.
+    ///
+    /// [`SendError::Full`]: crate::SendError::Full
+    pub log_len: usize,
+
+    /// How many recent broadcasts are kept; shared as [`log_len`](Self::log_len).
+    ///
+    /// Default: 131,072.
+    pub log_count: usize,
+
+    /// How old a broadcast may become in the log. The longest partition that heals without a gap is
+    /// shorter than this.
+    ///
+    /// Default: 70 minutes: one hour, and what healing takes. Ids of messages without a name are remembered 5 minutes
+    /// longer.
+    pub log_age: Duration,
+
+    /// How old a broadcast may be, when this node is made, that its application is to get all the same.
+    ///
+    /// Default: none. What was sent before this node was there is kept for others, and not delivered.
+    pub catch_up: Duration,
+
+    /// Of how many streams (the broadcasts of one life of a node) it is remembered what came. At the limit the one that was
+    /// silent longest is forgotten, and an event says so.
+    ///
+    /// Default: 16,384, about 8 MB.
+    pub max_streams: usize,
+
+    /// How long it may take until neighbours are told what came.
+    ///
+    /// Default: 1 s. Under load they are told after every 512 messages.
+    pub have_interval: Duration,
+
+    /// How long a neighbour may send nothing of what it was asked for before another is asked.
+    ///
+    /// Default: 10 s (guess): a slow link has taken a long message by then.
+    pub pull_timeout: Duration,
+
+    /// How long the application waits for a broadcast after those neighbours that had it have said that they dropped
+    /// it, before [`Event::Gap`] is told and what follows is delivered.
+    ///
+    /// Default: 10 s: about the time in which another neighbour may be found that still has it.
+    ///
+    /// [`Event::Gap`]: crate::Event::Gap
+    pub gap_grace: Duration,
 
     /// How many message ids are remembered to recognise duplicates. At the limit the oldest are
     /// forgotten early, and an event says so.
@@ -225,7 +277,15 @@ impl Default for Config {
             max_frame_len: 4 << 20,
             max_message_len: (1 << 20) + (4 << 10),
             max_depth: 512,
-            link_queue_limit: 2 << 20,
+            link_queue_limit: 192 << 10,
+            log_len: 64 << 20,
+            log_count: 1 << 17,
+            log_age: Duration::from_secs(70 * 60),
+            catch_up: Duration::ZERO,
+            max_streams: 1 << 14,
+            have_interval: Duration::from_secs(1),
+            pull_timeout: Duration::from_secs(10),
+            gap_grace: Duration::from_secs(10),
             max_seen: 1 << 20,
             seen_ttl: Duration::from_secs(75),
             max_searches: 256,
@@ -296,6 +356,22 @@ impl Config {
                 self.link_queue_limit >= 4096,
                 "link_queue_limit",
                 "must be at least 4 KiB",
+            ),
+            (
+                self.log_len >= 1 << 16 && self.log_count >= 64,
+                "log_len and log_count",
+                "must be at least 64 KiB and 64 messages",
+            ),
+            (
+                self.log_age >= Duration::from_secs(75),
+                "log_age",
+                "must be at least 75 s",
+            ),
+            (self.max_streams >= 64, "max_streams", "must be at least 64"),
+            (
+                !self.have_interval.is_zero() && !self.pull_timeout.is_zero(),
+                "have_interval and pull_timeout",
+                "must not be zero",
             ),
             (self.max_seen >= 1024, "max_seen", "must be at least 1024"),
             (

@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::frame::{FrameReader, PREFIX_LEN, open};
+use crate::id::MessageId;
 use crate::wire::control::Control;
+use crate::wire::fault::ControlFault;
 use crate::wire::message::{MainType, Packed, Sender, WireSubFlag};
 use crate::wire::msgpack::MAX_DEPTH;
-use crate::wire::native::kind;
+use crate::wire::native::{Native, kind};
+use crate::wire::sync::{Gone, Have, Ids, Repair, Summary, Want, WantIds};
 
 /// How much of a message's packets is shown.
 const SHOWN_LEN: usize = 60;
@@ -88,9 +91,49 @@ fn what(packed: &Packed) -> String {
             kind::CONFIRM => "confirm".to_owned(),
             kind::GOODBYE => "goodbye".to_owned(),
             kind::BEACON => "beacon".to_owned(),
-            other => format!("native message {other}"),
+            _ => sync(&native),
         },
     }
+}
+
+/// Says how two native nodes compare and repair their logs.
+fn sync(native: &Native) -> String {
+    match native.kind {
+        kind::SUMMARY => told(Summary::parse(native), |summary| {
+            format!("summary of {} streams", summary.streams)
+        }),
+        kind::HAVE => told(Have::parse(native), |have| {
+            format!("have, of {} streams", have.entries.len())
+        }),
+        kind::WANT => told(Want::parse(native), |want| {
+            format!("want, of {} streams", want.entries.len())
+        }),
+        kind::REPAIR => told(Repair::parse(native), |repair| repaired(&repair)),
+        kind::GONE => told(Gone::parse(native), |gone| {
+            format!("gone, of {} streams", gone.entries.len())
+        }),
+        kind::IDS => told(Ids::parse(native), |ids| {
+            format!("ids, {} of them", ids.ids.len())
+        }),
+        kind::WANT_IDS => told(WantIds::parse(native), |want| {
+            format!("want of {} ids", want.ids.len())
+        }),
+        other => format!("native message {other}"),
+    }
+}
+
+fn told<T>(parsed: Result<T, ControlFault>, words: impl FnOnce(T) -> String) -> String {
+    parsed.map_or_else(|fault| format!("malformed {fault}"), words)
+}
+
+fn repaired(repair: &Repair) -> String {
+    let id = MessageId::of(&repair.packed);
+    // Never more than one message deep: what a repair carries is no repair.
+    let content = match Packed::parse(id, repair.packed.clone(), MAX_DEPTH) {
+        Ok(packed) => user(&packed),
+        Err(fault) => fault.to_string(),
+    };
+    format!("repair, {} ms old: {content}", repair.age.as_millis())
 }
 
 fn user(packed: &Packed) -> String {
@@ -119,9 +162,65 @@ fn user(packed: &Packed) -> String {
 
 #[cfg(all(test, feature = "zlib"))]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::tests::solo::{Legacy, frame_by, plain_frame};
+    use crate::wire::control::OutControl;
     use crate::{Method, Payload};
+
+    #[test]
+    fn what_rs2p_nodes_say_to_each_other_is_told_in_words() {
+        let peer = Legacy::py2p("Alice");
+        let repair = |packed: Vec<u8>| Repair {
+            age: Duration::from_secs(3),
+            packed: packed.into(),
+        };
+        let fire = peer.pack(0, &0.into(), &Payload::from("fire"));
+        let ids = vec![MessageId::of(b""); 2];
+        let entries = Vec::new;
+        let table = [
+            (
+                Summary {
+                    fingerprint: [0; 16],
+                    streams: 3,
+                    others: [0; 16],
+                    reach: Duration::ZERO,
+                }
+                .encode(),
+                "summary of 3 streams",
+            ),
+            (
+                Have {
+                    entries: vec![],
+                    is_complete: false,
+                }
+                .encode(),
+                "have, of 0 streams",
+            ),
+            (Want { entries: entries() }.encode(), "want, of 0 streams"),
+            (Gone { entries: entries() }.encode(), "gone, of 0 streams"),
+            (Ids { ids: ids.clone() }.encode(), "ids, 2 of them"),
+            (WantIds { ids }.encode(), "want of 2 ids"),
+            (
+                repair(fire).encode(),
+                "repair, 3000 ms old: broadcast [\"fire\"]",
+            ),
+            (
+                repair(vec![0x90]).encode(),
+                "repair, 3000 ms old: a message of 0 elements",
+            ),
+            (
+                OutControl::native(kind::WANT, &Payload::new()),
+                "malformed want: entries must be a list",
+            ),
+            (OutControl::native(99, &Payload::new()), "native message 99"),
+        ];
+        for (out, start) in table {
+            let lines = describe(&peer.text_frame(2, "rs2p", &out.packets));
+            assert!(lines[0].starts_with(start), "{lines:?} and not {start:?}");
+        }
+    }
 
     #[test]
     fn frames_are_told_in_words() {

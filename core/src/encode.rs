@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::frame::{CHECKSUM_LEN, Frame, Opened, PREFIX_LEN};
 use crate::id::MessageId;
+use crate::log::Body;
 use crate::wire::compress::{self, Method, PAD_BYTE};
 
 /// What frame lengths are multiples of towards py2p, with the length field.
@@ -35,6 +36,21 @@ impl Encoder {
             encoder.frames.push((opened.method, bytes));
         }
         encoder
+    }
+
+    /// Starts with a plain frame that was made before.
+    pub(crate) fn of_frame(id: MessageId, frame: Bytes) -> Self {
+        let packed = frame.slice(PREFIX_LEN + CHECKSUM_LEN..);
+        let frames = vec![(None, frame)];
+        Self { id, packed, frames }
+    }
+
+    /// Returns what the log keeps of the message: the plain frame, if it was made or came like that.
+    pub(crate) fn body(&self) -> Body {
+        match self.frames.iter().find(|(method, _)| method.is_none()) {
+            Some((_, frame)) => Body::Frame(frame.clone()),
+            None => Body::Packed(self.packed.clone()),
+        }
     }
 
     pub(crate) const fn id(&self) -> MessageId {

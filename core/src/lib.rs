@@ -115,20 +115,25 @@ mod address;
 mod book;
 mod chance;
 mod config;
+mod delivery;
 mod describe;
 mod encode;
 mod error;
+mod feed;
 mod flavour;
 mod frame;
+mod frontier;
 mod id;
 mod island;
 mod link;
+mod log;
 #[cfg(feature = "marks")]
 mod marks;
 mod message;
 mod outbox;
 mod output;
 mod protocol;
+mod ranges;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod search;
@@ -152,13 +157,13 @@ pub use id::{MessageId, NodeId, NodeIdError, ProtocolId};
 pub use marks::{Mark, Marks};
 pub use message::{Message, MessageKind};
 pub use output::{
-    Batching, DialId, Event, LinkId, Output, PeerInfo, PeerKind, SendId, SendOutcome, Side,
-    WithheldReason,
+    Batching, DialId, Event, GapReason, LinkId, Output, PeerInfo, PeerKind, SendId, SendOutcome,
+    Side, Spread, Ticket, WithheldReason,
 };
 pub use protocol::{Encryption, Protocol};
 #[cfg(feature = "sabotage")]
 pub use sabotage::Sabotage;
-pub use snapshot::{AddressInfo, LinkInfo, LinkState, Snapshot};
+pub use snapshot::{AddressInfo, LinkInfo, LinkState, LogInfo, Snapshot};
 pub use state::MeshState;
 pub use time::{Instant, UnixTime};
 pub use wire::compress::Method;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::address::Address;
 use crate::config::Config;
 use crate::error::CloseReason;
+use crate::feed::Feed;
 use crate::flavour::{Traits, traits};
 use crate::frame::FrameReader;
 use crate::id::{IdForm, NodeId};
@@ -63,6 +64,8 @@ pub(crate) struct Link {
     pub(crate) card: Option<Card>,
     /// Whether our handshake is out; of a native link, our accept or confirm.
     pub(crate) introduced: bool,
+    /// How often it was sent again.
+    pub(crate) reintroductions: u32,
     /// Whether their accept is in.
     pub(crate) is_accepted: bool,
     pub(crate) established_at: Option<Instant>,
@@ -81,6 +84,10 @@ pub(crate) struct Link {
     /// Frames for a peer that was offered the link and has not confirmed it yet. For the dialler the link
     /// may be established already, and what is sent from then on has to reach it.
     pub(crate) held_back: HeldBack,
+    /// What it still has to be sent of the log.
+    pub(crate) feed: Feed,
+    /// When it took bytes last.
+    pub(crate) progress_at: Instant,
     /// Whether the next frame has to wait for the pacing timer.
     pub(crate) paced: bool,
     /// When the last frame came.
@@ -119,6 +126,7 @@ impl Link {
             kind: PeerKind::Other,
             card: None,
             introduced: false,
+            reintroductions: 0,
             is_accepted: false,
             established_at: None,
             listed: Vec::new(),
@@ -133,6 +141,8 @@ impl Link {
                 sabotaged!(config, Sabotage::QueueUnbounded => usize::MAX, else config.link_queue_limit),
             ),
             held_back: HeldBack::default(),
+            feed: Feed::new(now),
+            progress_at: now,
             paced: false,
             heard_at: now,
             asked_at: None,
@@ -197,6 +207,7 @@ impl Link {
 
     pub(crate) fn check_invariants(&self) {
         self.outbox.check_invariants();
+        self.feed.check_invariants();
         let is_known = self.card.is_some();
         match self.stage {
             Stage::Greeting => debug_assert!(!is_known, "{}: known, and greeting", self.id),

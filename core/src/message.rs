@@ -28,6 +28,7 @@ pub struct Message {
     pub(crate) time: i64,
     pub(crate) sub_flag: SubFlag,
     pub(crate) packets: Packets,
+    pub(crate) place: Option<(u64, u64)>,
     pub(crate) link: LinkId,
 }
 
@@ -50,6 +51,24 @@ impl Message {
     /// Returns when it was sent, in seconds since 1970 by the sender's clock.
     pub const fn time(&self) -> i64 {
         self.time
+    }
+
+    /// Returns which life of its sender a broadcast is of: a random number, drawn when that node was made. `None` for
+    /// whispers, and for messages of legacy nodes.
+    pub const fn epoch(&self) -> Option<u64> {
+        match self.place {
+            Some((epoch, _)) => Some(epoch),
+            None => None,
+        }
+    }
+
+    /// Returns which broadcast of that life it is, counted from 1. Those of one sender and epoch are delivered in this
+    /// order, each once; [`Event::Gap`](crate::Event::Gap) tells of those that are not.
+    pub const fn sequence(&self) -> Option<u64> {
+        match self.place {
+            Some((_, sequence)) => Some(sequence),
+            None => None,
+        }
     }
 
     /// Returns its sub-flag. [`SubFlag::Default`] is an ordinary message; others are meant for

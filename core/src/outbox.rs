@@ -55,9 +55,9 @@ impl Outbox {
         }
     }
 
-    /// Adds a frame. One that is alone may be longer than the limit.
+    /// Adds a frame. The last one may exceed the limit: what is within it when a frame comes has room for that frame.
     pub(crate) fn push(&mut self, frame: Bytes, send: Option<SendId>) -> Result<(), Overflow> {
-        if !self.frames.is_empty() && self.len.saturating_add(frame.len()) > self.limit {
+        if self.len > self.limit {
             return Err(Overflow { limit: self.limit });
         }
         self.len += frame.len();
@@ -113,7 +113,12 @@ impl Outbox {
         self.frames.is_empty()
     }
 
-    /// Returns whether so little waits that own messages are accepted.
+    /// Returns whether a frame of this length is within the limit, or alone.
+    pub(crate) fn fits(&self, len: usize) -> bool {
+        self.frames.is_empty() || self.len.saturating_add(len) <= self.limit
+    }
+
+    /// Returns whether so little waits that more of an application's messages are taken.
     pub(crate) const fn has_room(&self) -> bool {
         self.len <= self.limit / 2
     }
@@ -135,8 +140,8 @@ impl Outbox {
         let len: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();
         debug_assert_eq!(len, self.len, "the byte count is that of the queue");
         debug_assert!(
-            self.frames.len() <= 1 || self.len <= self.limit,
-            "only a frame that is alone may be over the limit"
+            self.len - self.frames.back().map_or(0, |last| last.bytes.len()) <= self.limit,
+            "only the last frame may be over the limit"
         );
     }
 }
@@ -186,17 +191,20 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_but_for_a_frame_that_is_alone() {
+    fn the_limit_holds_but_for_the_last_frame() {
         let mut outbox = Outbox::new(100);
+        assert!(outbox.fits(500), "alone");
         outbox.push(frame(500), None).unwrap();
         assert_eq!(outbox.push(frame(1), None), Err(Overflow { limit: 100 }));
         outbox.grant(1000);
         drain(&mut outbox, false);
-        for (len, expected) in [
-            (60, Ok(())),
-            (40, Ok(())),
-            (1, Err(Overflow { limit: 100 })),
+        for (len, fits, expected) in [
+            (60, true, Ok(())),
+            (40, true, Ok(())),
+            (300, false, Ok(())),
+            (1, false, Err(Overflow { limit: 100 })),
         ] {
+            assert_eq!(outbox.fits(len), fits, "{len} more");
             assert_eq!(outbox.push(frame(len), None), expected, "{len} more");
         }
         outbox.check_invariants();

@@ -50,6 +50,41 @@ impl SendId {
     }
 }
 
+/// What [`broadcast`](crate::MeshState::broadcast) returns: the message is accepted. See
+/// [`MeshState::spread`](crate::MeshState::spread) for what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    pub(crate) id: MessageId,
+    pub(crate) sequence: u64,
+}
+
+impl Ticket {
+    /// Returns the id of the message.
+    pub const fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// Returns which broadcast of this node it is, counted from 1: receivers see it as
+    /// [`Message::sequence`].
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+/// How far a broadcast has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Spread {
+    /// How many neighbours there are.
+    pub neighbours: usize,
+    /// To how many of them it was sent, or need not be sent any more.
+    pub sent: usize,
+    /// How many of them have said that they have it, and pass it on to others. Legacy nodes say nothing.
+    pub held: usize,
+    /// Whether this node still has it, for those who lack it.
+    pub is_kept: bool,
+}
+
 /// Which end of a link this node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a link has two ends")]
@@ -227,6 +262,26 @@ pub enum Event {
         /// The limit.
         limit: u32,
     },
+    /// Broadcasts of a node that this one cannot have any more. They are none of what was delivered, and none of them
+    /// will be.
+    Gap {
+        /// Whose they were.
+        origin: NodeId,
+        /// In which life of it: see [`Message::epoch`].
+        epoch: u64,
+        /// The first that is missing.
+        first: u64,
+        /// The last that is missing: all between are, too.
+        last: u64,
+        /// Why they are given up.
+        why: GapReason,
+    },
+    /// More nodes broadcast than [`Config::max_streams`](crate::Config::max_streams): what is known of the messages of the
+    /// one that was silent longest was forgotten. If one of them comes again it is taken for new.
+    StreamForgotten {
+        /// Whose messages they were.
+        origin: NodeId,
+    },
     /// More ids came than [`Config::max_seen`](crate::Config::max_seen): the oldest were forgotten
     /// early, and a late copy of their messages would be taken for new.
     SeenOverflow {
@@ -235,6 +290,29 @@ pub enum Event {
     },
     /// The node has shut down: every link is closed, and no output follows.
     ShutDown,
+}
+
+/// Why messages are given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum GapReason {
+    /// The neighbours that had them have dropped them from their logs, and no other has them, for
+    /// [`Config::gap_grace`](crate::Config::gap_grace).
+    Evicted,
+    /// A later message of the same sender had to leave the log, for want of room, before they came.
+    Room,
+    /// A later message of the same sender was as old as [`Config::log_age`](crate::Config::log_age) before they came.
+    Age,
+}
+
+impl fmt::Display for GapReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Evicted => "those who had them have dropped them",
+            Self::Room => "there was no room to wait for them any longer",
+            Self::Age => "they did not come while what followed them was kept",
+        })
+    }
 }
 
 /// Why a message was not sent to a peer.

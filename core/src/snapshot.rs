@@ -21,10 +21,26 @@ pub struct Snapshot {
     pub dials: usize,
     /// How many message ids are remembered.
     pub seen: usize,
+    /// The recent broadcasts that are kept.
+    pub log: LogInfo,
     /// How many messages wait for a link to their receiver.
     pub waiting_for_route: usize,
     /// How many outputs wait to be drained.
     pub undrained: usize,
+}
+
+/// What is in a node's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogInfo {
+    /// How many broadcasts are kept.
+    pub messages: usize,
+    /// The bytes that they take.
+    pub bytes: usize,
+    /// How many of them are this node's own and not known to be anywhere else.
+    pub unheld: usize,
+    /// Of how many streams it is known what came.
+    pub streams: usize,
 }
 
 /// A link, established or not.
@@ -45,6 +61,8 @@ pub struct LinkInfo {
     pub state: LinkState,
     /// How many bytes wait to be sent.
     pub queued: usize,
+    /// Whether broadcasts wait for it in the log.
+    pub is_behind: bool,
     /// How many bytes are held of an unfinished frame.
     pub partial: usize,
 }
@@ -90,6 +108,7 @@ impl LinkInfo {
                 Stage::Closing => LinkState::Closing,
             },
             queued: link.outbox.len(),
+            is_behind: link.feed.behind.is_some(),
             partial: link.reader.partial_len(),
         }
     }

@@ -2,10 +2,13 @@
 //! leads to is in the modules below.
 
 mod application;
+mod delivery;
 mod dialing;
+mod feeding;
 mod greeting;
 mod islands;
 mod receive;
+mod repair;
 mod transmit;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,15 +20,17 @@ use crate::address::Address;
 use crate::book::Book;
 use crate::chance::Chance;
 use crate::config::Config;
+use crate::delivery::Delivery;
 use crate::error::{AcceptError, CloseReason, ConfigError, PeerFault};
 use crate::frame::{Frame, FrameReader, PREFIX_LEN};
+use crate::frontier::Stream;
 use crate::id::{NodeId, ProtocolId};
 use crate::island::Island;
 use crate::link::{Link, Stage};
 use crate::output::{DialId, Event, LinkId, Output, PeerInfo, SendId, SendOutcome, Side};
 use crate::search::Searches;
 use crate::seen::Seen;
-use crate::snapshot::{AddressInfo, LinkInfo, Snapshot};
+use crate::snapshot::{AddressInfo, LinkInfo, LogInfo, Snapshot};
 use crate::state::dialing::Dial;
 use crate::time::{Instant, UnixTime, WallClock};
 use crate::timers::{Timer, Timers};
@@ -56,6 +61,7 @@ pub struct MeshState {
     book: Book,
     island: Island,
     seen: Seen,
+    delivery: Delivery,
     searches: Searches,
     phase: Phase,
     /// The last number given to a link, dial or send.
@@ -64,8 +70,8 @@ pub struct MeshState {
     next_trailer: u64,
     /// Whether there was a link before.
     has_joined: bool,
-    /// Whether a message was refused for want of room.
-    is_waiting_for_room: bool,
+    /// What the application waits for since a message was refused.
+    awaited: Option<Room>,
     /// Whether something has changed that may make a dial due.
     should_dial: bool,
     /// When the neighbours were last asked for peers after a loss.
@@ -80,6 +86,15 @@ enum Phase {
     /// Links flush what they hold and close; nothing new begins.
     ShuttingDown,
     ShutDown,
+}
+
+/// Where there was no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// In the queue of a link.
+    Links,
+    /// In the log, for a message of this length.
+    Log(usize),
 }
 
 impl MeshState {
@@ -116,6 +131,12 @@ impl MeshState {
         }
         let seen = Seen::new(config.seen_ttl, config.max_seen);
         let island = Island::new(id.clone(), config.beacon_interval, &mut chance, now);
+        let own = Stream {
+            origin: id.clone(),
+            // Zero is no epoch.
+            epoch: chance.u64().max(1),
+        };
+        let delivery = Delivery::new(&config, own, now);
         let mut state = Self {
             config,
             id,
@@ -130,12 +151,13 @@ impl MeshState {
             book,
             island,
             seen,
+            delivery,
             searches: Searches::default(),
             phase: Phase::Running,
             last_number: 0,
             next_trailer: 0,
             has_joined: false,
-            is_waiting_for_room: false,
+            awaited: None,
             should_dial: true,
             asked_for_peers: None,
             #[cfg(feature = "marks")]
@@ -240,11 +262,13 @@ impl MeshState {
         if let Some(open) = self.links.get_mut(&link) {
             open.outbox.grant(bytes);
             if bytes > 0 {
+                open.progress_at = now;
                 // Progress: the wait for it begins anew.
                 self.timers.cancel(Timer::Stall(link));
             }
             if !open.is_established() || !sabotaged!(self.config, Sabotage::CreditWakesNobody) {
                 self.flush(link, now);
+                self.pump(link, now);
             }
         }
         self.settle(now);
@@ -253,6 +277,7 @@ impl MeshState {
     /// A link was closed by the other side, or broke. No [`Output::Close`] follows for it.
     pub fn handle_closed(&mut self, link: LinkId, now: Instant) {
         if let Some(gone) = self.remove_link(link) {
+            self.end_feed(&gone, now);
             let reason = if gone.goodbye.is_some() {
                 CloseReason::PeerLeft
             } else {
@@ -339,6 +364,12 @@ impl MeshState {
             addresses: self.book.addresses().map(AddressInfo::of).collect(),
             dials: self.dials_in_the_air(),
             seen: self.seen.len(),
+            log: LogInfo {
+                messages: self.delivery.log.count(),
+                bytes: self.delivery.log.memory(),
+                unheld: self.delivery.log.pinned_count(),
+                streams: self.delivery.frontiers.len(),
+            },
             waiting_for_route: self.searches.waiting(),
             undrained: self.outputs.len(),
         }
@@ -359,7 +390,7 @@ impl MeshState {
         let links = self.links.values();
         let links: usize = links
             .map(|link| {
-                let queued = link.outbox.len() + link.held_back.len();
+                let queued = link.outbox.len() + link.held_back.len() + link.feed.memory();
                 size_of::<Link>() + queued + link.reader.partial_len()
             })
             .sum();
@@ -367,6 +398,7 @@ impl MeshState {
             + self.seen.len() * SEEN_COST
             + self.book.len() * ADDRESS_COST
             + self.searches.bytes()
+            + self.delivery.memory()
             + self.outputs.len() * size_of::<Output>()
     }
 
@@ -376,7 +408,9 @@ impl MeshState {
             self.should_dial = false;
             self.dial_what_is_due(now);
         }
-        self.announce_room();
+        self.pull_what_is_due(now);
+        self.tell_if_many(now);
+        self.announce_room(now);
         self.finish_shutdown();
         if cfg!(debug_assertions) {
             self.check_invariants();
@@ -465,12 +499,20 @@ impl MeshState {
                 if let Some(open) = self.links.get_mut(&link) {
                     open.paced = false;
                     self.flush(link, now);
+                    self.pump(link, now);
                 }
             }
+            Timer::Compare(link) => self.end_comparing(link, now),
+            Timer::Pull(link) => self.on_pull_timeout(link),
+            Timer::Have => self.tell_news(now),
+            Timer::Decide => self.decide_beginnings(now),
+            Timer::Gap => self.declare_doomed(now),
+            Timer::Log => self.expire_log(now),
+            Timer::Room => self.release_own(now),
             Timer::Idle(link) => self.on_idle(link, now),
             Timer::Linger(link) => {
                 reached!(self, Mark::LingerCut);
-                self.cut(link);
+                self.on_linger(link, now);
             }
             Timer::Reintroduce(link) => self.reintroduce(link, now),
             Timer::Redial => self.should_dial = true,
@@ -504,6 +546,7 @@ impl MeshState {
         let Some(mut link) = self.remove_link(id) else {
             return;
         };
+        self.end_feed(&link, now);
         self.on_link_gone(&link, &reason, now);
         let is_stuck = matches!(
             reason,
@@ -528,6 +571,17 @@ impl MeshState {
             self.links.insert(id, link);
             let deadline = now.saturating_add(self.config.linger_timeout);
             self.timers.set(Timer::Linger(id), deadline);
+        }
+    }
+
+    /// Ends a link that was given enough time to send the rest.
+    fn on_linger(&mut self, id: LinkId, now: Instant) {
+        if let Some(link) = self.links.get_mut(&id).filter(|link| link.is_established()) {
+            link.outbox.abandon();
+            self.close(id, CloseReason::ShutDown, now);
+        }
+        if self.links.contains_key(&id) {
+            self.cut(id);
         }
     }
 
@@ -603,6 +657,7 @@ impl MeshState {
     fn finish_shutdown(&mut self) {
         if self.phase == Phase::ShuttingDown && self.links.is_empty() {
             self.phase = Phase::ShutDown;
+            self.timers = Timers::default();
             self.event(Event::ShutDown);
         }
     }
@@ -645,5 +700,6 @@ impl MeshState {
         );
         self.links.values().for_each(Link::check_invariants);
         self.book.check_invariants();
+        self.delivery.check_invariants();
     }
 }

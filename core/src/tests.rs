@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod delivery;
 mod duplicates;
 mod limits;
 mod net;

@@ -26,6 +26,10 @@ pub(crate) enum Timer {
     Linger(LinkId),
     /// When a js2p peer is told our handshake again, because a second link to it was closed.
     Reintroduce(LinkId),
+    /// When the first comparison of logs on a link is cut short.
+    Compare(LinkId),
+    /// When a neighbour has had enough time to send what it was asked for.
+    Pull(LinkId),
     /// When an address becomes worth dialling again.
     Redial,
     /// When an address is dialled to see whether there is another part of the network.
@@ -34,6 +38,16 @@ pub(crate) enum Timer {
     Beacon,
     /// When the oldest search for a distant node is given up.
     Search,
+    /// When the neighbours are told what came.
+    Have,
+    /// When a stream without a beginning gets one.
+    Decide,
+    /// When what nobody seems to have is declared gone.
+    Gap,
+    /// When the next message is too old for the log.
+    Log,
+    /// When it is looked again whether there is room.
+    Room,
 }
 
 /// At most one deadline for each timer. Cancelling is forgetting: no stale timer can fire.
@@ -77,6 +91,8 @@ impl Timers {
             Timer::Idle(link),
             Timer::Linger(link),
             Timer::Reintroduce(link),
+            Timer::Compare(link),
+            Timer::Pull(link),
         ] {
             self.cancel(timer);
         }
@@ -137,6 +153,8 @@ mod tests {
             Timer::Idle(link),
             Timer::Linger(link),
             Timer::Reintroduce(link),
+            Timer::Compare(link),
+            Timer::Pull(link),
         ] {
             timers.set(timer, SECOND);
         }

@@ -86,7 +86,8 @@ pub use rs2p_core as core;
 pub use rs2p_core::ConnectError as ConnectFailure;
 pub use rs2p_core::{
     AcceptError, Address, AddressInfo, CloseReason, Config, ConfigError, DialFailure, Encryption,
-    Event, Int, LinkId, LinkInfo, LinkState, Message, MessageId, MessageKind, Method, NodeId,
-    Packets, ParseAddressError, Payload, PayloadFault, PeerFault, PeerInfo, PeerKind, Protocol,
-    ProtocolId, SendError, SendOutcome, Side, Snapshot, SubFlag, Value, WithheldReason, packets,
+    Event, GapReason, Int, LinkId, LinkInfo, LinkState, LogInfo, Message, MessageId, MessageKind,
+    Method, NodeId, Packets, ParseAddressError, Payload, PayloadFault, PeerFault, PeerInfo,
+    PeerKind, Protocol, ProtocolId, SendError, SendOutcome, Side, Snapshot, Spread, SubFlag,
+    Ticket, Value, WithheldReason, packets,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_lite::{AsyncRead, AsyncWrite};
 use rs2p_core::{
     AcceptError, Address, LinkId, Message, MessageId, NodeId, Payload, PeerInfo, Protocol,
-    SendError, SubFlag,
+    SendError, Spread, SubFlag, Ticket,
 };
 
 use crate::ConnectFailure;
@@ -69,13 +69,14 @@ impl MeshSocket {
         Ok(outcome?)
     }
 
-    /// Sends a message to every participant of the network. It is on its way when this returns.
+    /// Sends a message to every participant of the network. Once this returns, it is kept until a neighbour has
+    /// it, however long there is none; the ticket tells [how far it is](Self::spread).
     ///
     /// # Errors
     ///
-    /// The message is too long, or some peers could not read it; a link's queue is half full
-    /// ([`SendError::Full`], see [`ready`](Self::ready)); or the socket is closed. Nothing was sent.
-    pub fn broadcast(&self, payload: impl Into<Payload>) -> Result<MessageId, SendError> {
+    /// The message is too long, or some peers could not read it; too many messages have not reached a
+    /// neighbour yet ([`SendError::Full`], see [`ready`](Self::ready)); or the socket is closed. Nothing was sent.
+    pub fn broadcast(&self, payload: impl Into<Payload>) -> Result<Ticket, SendError> {
         self.broadcast_as(SubFlag::Default, payload)
     }
 
@@ -89,7 +90,7 @@ impl MeshSocket {
         &self,
         sub_flag: impl Into<SubFlag>,
         payload: impl Into<Payload>,
-    ) -> Result<MessageId, SendError> {
+    ) -> Result<Ticket, SendError> {
         let (sub_flag, payload) = (sub_flag.into(), payload.into());
         self.shared().enter(|inner, now| {
             let sent = inner.state.broadcast_as(sub_flag, payload, now);
@@ -105,7 +106,7 @@ impl MeshSocket {
     pub async fn broadcast_when_ready(
         &self,
         payload: impl Into<Payload>,
-    ) -> Result<MessageId, SendError> {
+    ) -> Result<Ticket, SendError> {
         let payload = payload.into();
         loop {
             self.ready().await;
@@ -115,6 +116,11 @@ impl MeshSocket {
                 done => return done,
             }
         }
+    }
+
+    /// Returns how far a broadcast of this socket has come, by what its neighbours have said.
+    pub fn spread(&self, ticket: &Ticket) -> Spread {
+        self.shared().enter(|inner, _| inner.state.spread(ticket))
     }
 
     /// Waits until messages are accepted again after one was refused as [`SendError::Full`]. Returns

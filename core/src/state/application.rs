@@ -1,32 +1,34 @@
 //! What the application asks for.
 
-use super::{MeshState, Phase};
+use super::{MeshState, Phase, Room};
 use crate::encode::Encoder;
 use crate::error::{CloseReason, SendError};
 use crate::id::{IdForm, MessageId, NodeId};
 use crate::message::Message;
-use crate::output::{LinkId, SendId, SendOutcome};
+use crate::output::{LinkId, SendId, SendOutcome, Spread, Ticket};
 use crate::search::{Search, Waiting};
 use crate::time::Instant;
 use crate::timers::Timer;
 use crate::wire::control::sub_flag;
 use crate::wire::message::{MainType, Packed};
 use crate::wire::payload::{Payload, SubFlag};
+use crate::wire::trailer::Name;
 
 impl MeshState {
-    /// Sends a message to every participant of the network. Without a neighbour it reaches nobody.
+    /// Sends a message to every participant of the network. Those that cannot be reached now get it when they can.
     ///
-    /// Equal messages are different messages: each arrives.
+    /// Once accepted, the message is kept until a neighbour has it, however long there is none; the ticket tells
+    /// [how far it is](Self::spread). Equal messages are different messages: each arrives.
     ///
     /// # Errors
     ///
-    /// The message is too long, or some peers could not read it; a link's queue is half full; or
-    /// the node is shut down. Nothing was sent.
+    /// The message is too long, or some peers could not read it; as many messages as the log may hold of this
+    /// node's own have not reached a neighbour yet ([`SendError::Full`]); or the node is shut down. Nothing was sent.
     pub fn broadcast(
         &mut self,
         payload: impl Into<Payload>,
         now: Instant,
-    ) -> Result<MessageId, SendError> {
+    ) -> Result<Ticket, SendError> {
         self.broadcast_as(SubFlag::Default, payload, now)
     }
 
@@ -41,23 +43,43 @@ impl MeshState {
         sub_flag: SubFlag,
         payload: impl Into<Payload>,
         now: Instant,
-    ) -> Result<MessageId, SendError> {
+    ) -> Result<Ticket, SendError> {
         let payload = payload.into();
         self.check_own(&sub_flag, &payload)?;
-        self.check_room()?;
+        let sequence = self.delivery.last_sequence
+            + u64::from(!sabotaged!(self.config, Sabotage::EqualMessagesCollide));
+        let name = Name::new(self.delivery.own.epoch, sequence.max(1));
         let packed = self.compose_own(
             MainType::Broadcast,
             &sub_flag,
             &payload,
             sub_flag::BROADCAST,
+            name,
             now,
         )?;
-        self.spread(&packed, now);
+        let len = packed.bytes().len();
+        if !self.delivery.log.has_room_for_own(len) {
+            self.release_own(now);
+            if !self.delivery.log.has_room_for_own(len) {
+                self.awaited = Some(Room::Log(len));
+                self.settle(now);
+                return Err(SendError::Full);
+            }
+        }
+        let sequence = self.publish(&packed, name, now);
         if sabotaged!(self.config, Sabotage::OwnDelivered) {
             self.deliver(LinkId(0), &packed, self.id.clone(), IdForm::Str, 0);
         }
         self.settle(now);
-        Ok(packed.id())
+        Ok(Ticket {
+            id: packed.id(),
+            sequence,
+        })
+    }
+
+    /// Returns how far a broadcast of this node has come, by what its neighbours have said.
+    pub fn spread(&self, ticket: &Ticket) -> Spread {
+        self.spread_of(ticket.sequence)
     }
 
     /// Sends a message to all neighbours, who do not pass it on.
@@ -92,6 +114,7 @@ impl MeshState {
             &sub_flag,
             &payload,
             sub_flag::BROADCAST,
+            None,
             now,
         )?;
         let encoder = Encoder::new(packed.id(), packed.bytes().clone());
@@ -165,7 +188,7 @@ impl MeshState {
             return Err(SendError::NoLink(link));
         };
         if !open.outbox.has_room() {
-            self.is_waiting_for_room = true;
+            self.awaited = Some(Room::Links);
             return Err(SendError::Full);
         }
         self.compose_own(
@@ -173,6 +196,7 @@ impl MeshState {
             &sub_flag,
             &payload,
             sub_flag::WHISPER,
+            None,
             now,
         )?;
         let send = SendId(self.number());
@@ -212,10 +236,30 @@ impl MeshState {
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         let spared = usize::from(sabotaged!(self.config, Sabotage::ShutdownLeavesLink));
         for link in links.into_iter().skip(spared) {
-            self.close(link, CloseReason::ShutDown, now);
+            self.leave(link, now);
+        }
+        for timer in [
+            Timer::Have,
+            Timer::Decide,
+            Timer::Gap,
+            Timer::Log,
+            Timer::Room,
+        ] {
+            self.timers.cancel(timer);
         }
         self.should_dial = true;
         self.settle(now);
+    }
+
+    /// Closes a link as soon as all is sent that it is to get.
+    fn leave(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.is_established()) else {
+            return self.close(id, CloseReason::ShutDown, now);
+        };
+        link.feed.is_comparing = false;
+        let deadline = now.saturating_add(self.config.linger_timeout);
+        self.timers.set(Timer::Linger(id), deadline);
+        self.pump(id, now);
     }
 
     fn send_privately(
@@ -247,6 +291,7 @@ impl MeshState {
             &sub_flag,
             &payload,
             sub_flag::WHISPER,
+            None,
             now,
         )?;
         let send = SendId(self.number());
@@ -294,7 +339,7 @@ impl MeshState {
         if self.has_room() {
             return Ok(());
         }
-        self.is_waiting_for_room = true;
+        self.awaited = Some(Room::Links);
         Err(SendError::Full)
     }
 
@@ -304,9 +349,10 @@ impl MeshState {
         sub_flag: &SubFlag,
         payload: &Payload,
         default: u64,
+        name: Option<Name>,
         now: Instant,
     ) -> Result<Packed, SendError> {
-        let packed = self.compose(main, sub_flag.to_wire(default), payload, now);
+        let packed = self.compose(main, sub_flag.to_wire(default), payload, name, now);
         let (len, limit) = (packed.bytes().len(), self.config.max_message_len);
         if len > limit {
             return Err(SendError::TooLong { len, limit });

@@ -33,8 +33,11 @@ use crate::wire::message::Packed;
 use crate::wire::native::{Goodbye, Hello, Native, encode_accept, encode_confirm, kind};
 
 /// How long after closing a second link to a js2p peer the handshake is sent again on the first:
-/// long enough for it to have seen the end of the second.
+/// long enough for it to have seen the end of the second, if it is not busy.
 const REINTRODUCTION_DELAY: Duration = Duration::from_millis(250);
+
+/// How often it is sent again, in case the peer was busy: each time after eight times as long.
+const REINTRODUCTIONS: u32 = 3;
 
 impl MeshState {
     /// Begins the greeting on a link that this node dialled.
@@ -323,6 +326,7 @@ impl MeshState {
         }
         self.join_islands(id, now);
         self.release_held_back(id, id, now);
+        self.begin_feed(id, now);
         self.settle_rivals(id, &peer, info.address.as_ref(), now);
         self.tell_peers(id, now);
         self.send_what_waited(&peer, id, now);
@@ -407,6 +411,9 @@ impl MeshState {
         if traits(self.kind_of(survivor)).reintroduce {
             let at = now.saturating_add(REINTRODUCTION_DELAY);
             self.timers.set(Timer::Reintroduce(survivor), at);
+            if let Some(link) = self.links.get_mut(&survivor) {
+                link.reintroductions = 0;
+            }
         }
     }
 
@@ -416,6 +423,13 @@ impl MeshState {
         {
             reached!(self, Mark::Reintroduced);
             link.introduced = false;
+            link.reintroductions += 1;
+            let count = link.reintroductions;
+            if count < REINTRODUCTIONS {
+                let delay = REINTRODUCTION_DELAY * 8_u32.pow(count);
+                let at = now.saturating_add(delay);
+                self.timers.set(Timer::Reintroduce(id), at);
+            }
             self.introduce(id, now);
         }
     }

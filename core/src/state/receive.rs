@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::MeshState;
+use super::delivery::Arriving;
 use super::greeting::known;
 use crate::book::Standing;
 use crate::encode::Encoder;
@@ -19,6 +20,7 @@ use crate::wire::fields::PeerEntry;
 use crate::wire::message::{MainType, Packed, Sender, WireSubFlag, WireTime};
 use crate::wire::native::{Goodbye, Native, encode_pong, kind};
 use crate::wire::payload::SubFlag;
+use crate::wire::trailer::Name;
 
 /// For how long legacy nodes take a broadcast, by its own time, in seconds.
 const WINDOW: i64 = 60;
@@ -97,8 +99,7 @@ impl MeshState {
     }
 
     fn on_broadcast(&mut self, id: LinkId, packed: &Packed, encoder: Encoder, now: Instant) {
-        let (Sender::Node(sender, form), WireTime::Seconds(time)) =
-            (packed.sender(), packed.time())
+        let (Sender::Node(sender, _), WireTime::Seconds(time)) = (packed.sender(), packed.time())
         else {
             // Relayed, these would break js2p nodes for good or go round for ever.
             tracing::debug!(
@@ -122,25 +123,19 @@ impl MeshState {
             let sender = sender.clone();
             return self.event(Event::Expired { sender, seconds });
         }
-        let key = sabotaged!(self.config, Sabotage::DedupeByLink
-            => crate::sabotage::id_on_link(packed.id(), id), else packed.id());
-        match self.seen.insert(key, self.time_to_keep(time, now), now) {
-            Insert::Duplicate if sabotaged!(self.config, Sabotage::NoDedupe) => {}
-            Insert::Duplicate => {
-                reached!(self, Mark::Duplicate);
-                return;
-            }
-            Insert::New { forgotten: 0 } => {}
-            Insert::New { forgotten } => {
-                reached!(self, Mark::SeenOverflow);
-                self.event(Event::SeenOverflow { forgotten });
-            }
-        }
         let control = match Control::parse(packed, self.config.max_peers_entries) {
             Ok(control) => control,
             // Not relayed: whoever passes it on loses its links to legacy nodes.
             Err(fault) => return self.fault(id, fault, now),
         };
+        if control == Control::User {
+            return self.on_user_broadcast(id, packed, encoder, now);
+        }
+        let key = sabotaged!(self.config, Sabotage::DedupeByLink
+            => crate::sabotage::id_on_link(packed.id(), id), else packed.id());
+        if self.note_seen(key, self.time_to_keep(time, now), now) == Insert::Duplicate {
+            return;
+        }
         let response = if let Control::Response(response) = &control {
             Some(response)
         } else {
@@ -150,24 +145,60 @@ impl MeshState {
             self.note_request(id, sender, request);
         }
         self.relay(id, sender, packed, encoder, response, now);
-        if control != Control::User && !self.admit_control(id, now) {
+        if !self.admit_control(id, now) {
             return;
         }
         match control {
-            Control::User => {
-                let claimed = sabotaged!(self.config, Sabotage::SenderReplaced
-                    => self.links.get(&id).and_then(|link| link.peer_id()).unwrap_or(sender), else sender);
-                self.deliver(id, packed, claimed.clone(), *form, time);
-            }
             Control::RequestNode(request) => self.answer(id, &request, now),
             Control::RequestPeers => self.answer_request_for_peers(id, now),
             Control::Response(response) => self.on_response(&response, now),
-            Control::Handshake(_)
+            Control::User
+            | Control::Handshake(_)
             | Control::Peers(_)
             | Control::RenegotiateCompression(_)
             | Control::Resend
             | Control::Native(_) => {}
         }
+    }
+
+    /// Takes a broadcast of an application.
+    fn on_user_broadcast(&mut self, id: LinkId, packed: &Packed, encoder: Encoder, now: Instant) {
+        let arriving = Arriving {
+            from: id,
+            packed,
+            encoder,
+            age: Duration::ZERO,
+        };
+        if let Some(name) = Name::parse(packed.trailer()) {
+            return self.on_named(arriving, name, now);
+        }
+        let (Sender::Node(sender, form), WireTime::Seconds(time)) =
+            (packed.sender(), packed.time())
+        else {
+            return;
+        };
+        let key = sabotaged!(self.config, Sabotage::DedupeByLink
+            => crate::sabotage::id_on_link(packed.id(), id), else packed.id());
+        if self.is_new_id(key, time, now) {
+            self.on_nameless(arriving, sender, *form, time, now);
+        }
+    }
+
+    /// Notes the id of a broadcast for the short time in which it may go round.
+    pub(super) fn note_seen(&mut self, id: MessageId, keep: Duration, now: Instant) -> Insert {
+        let inserted = self.seen.insert(id, keep, now);
+        match inserted {
+            Insert::Duplicate if sabotaged!(self.config, Sabotage::NoDedupe) => {
+                return Insert::New { forgotten: 0 };
+            }
+            Insert::Duplicate => reached!(self, Mark::Duplicate),
+            Insert::New { forgotten: 0 } => {}
+            Insert::New { forgotten } => {
+                reached!(self, Mark::SeenOverflow);
+                self.event(Event::SeenOverflow { forgotten });
+            }
+        }
+        inserted
     }
 
     fn on_whisper(&mut self, id: LinkId, packed: &Packed, now: Instant) {
@@ -247,6 +278,7 @@ impl MeshState {
             time,
             sub_flag,
             packets: packed.packets(),
+            place: None,
             link,
         }));
     }
@@ -263,7 +295,7 @@ impl MeshState {
 
     /// Returns how long the id of a broadcast has to be remembered: until a minute after its
     /// time, as legacy nodes do, and never less than the usual time.
-    fn time_to_keep(&self, time: i64, now: Instant) -> Duration {
+    pub(super) fn time_to_keep(&self, time: i64, now: Instant) -> Duration {
         let wall = self.clock.at(now).as_secs();
         let until = u64::try_from(time).unwrap_or(0).saturating_add(61);
         Duration::from_secs(until.saturating_sub(wall)).max(self.config.seen_ttl)
@@ -310,6 +342,9 @@ impl MeshState {
     fn on_native(&mut self, id: LinkId, native: &Native, now: Instant) {
         // A pong is noted as the answer it is when its frame comes in. What is not known belongs
         // to a later version.
+        if self.on_sync(id, native, now) {
+            return;
+        }
         match native.kind {
             kind::PING => match native.nonce() {
                 Ok(nonce) => self.send_control(id, &encode_pong(nonce), now),

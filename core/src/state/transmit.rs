@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{MeshState, Phase};
+use super::{MeshState, Phase, Room};
 use crate::encode::{ALIGNMENT, Encoder};
 use crate::error::CloseReason;
 use crate::flavour::{Compress, Told, traits};
-use crate::frame::{CHECKSUM_LEN, PREFIX_LEN};
+use crate::frame::PREFIX_LEN;
 use crate::id::{IdForm, NodeId};
 use crate::link::{Link, Stage};
 use crate::output::{Event, LinkId, Output, PeerKind, SendId, SendOutcome, WithheldReason};
@@ -21,9 +21,13 @@ use crate::wire::message::{MainType, Outgoing, Packed, SubFlagOut};
 use crate::wire::msgpack;
 use crate::wire::native::encode_ping;
 use crate::wire::payload::Payload;
+use crate::wire::trailer::{Name, align};
 
 /// How long a py2p is given to take a frame whose length is a danger before the next one follows.
 const PACE: Duration = Duration::from_millis(20);
+
+/// How often it is looked again whether there is room, while someone waits for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How many peers one list names.
 const MAX_TOLD: usize = 64;
@@ -39,6 +43,7 @@ impl MeshState {
         main: MainType,
         sub_flag: SubFlagOut<'_>,
         packets: &Payload,
+        name: Option<Name>,
         now: Instant,
     ) -> Packed {
         let outgoing = Outgoing {
@@ -50,9 +55,12 @@ impl MeshState {
             packets,
         };
         let mut bytes = outgoing.pack();
-        let frame_len = PREFIX_LEN + CHECKSUM_LEN + bytes.len();
-        let aligned = bytes.len() + frame_len.next_multiple_of(ALIGNMENT) - frame_len;
-        bytes.resize(aligned, 0);
+        if let Some(name) = name {
+            name.put(&mut bytes);
+            return Packed::of_our_own(bytes.into());
+        }
+        align(&mut bytes);
+        let aligned = bytes.len();
         loop {
             let packed = Packed::of_our_own(bytes.into());
             if main != MainType::Broadcast
@@ -69,7 +77,7 @@ impl MeshState {
     }
 
     pub(super) fn compose_control(&mut self, message: &OutControl, now: Instant) -> Packed {
-        self.compose(message.main, message.sub_flag, &message.packets, now)
+        self.compose(message.main, message.sub_flag, &message.packets, None, now)
     }
 
     /// Sends one of the protocol's own messages to one peer, as the link's traits have it.
@@ -85,11 +93,11 @@ impl MeshState {
     /// Sends one of the protocol's own messages to everyone.
     fn broadcast_control(&mut self, message: &OutControl, now: Instant) {
         let packed = self.compose_control(message, now);
-        self.spread(&packed, now);
+        self.send_to_all(&packed, now);
     }
 
-    /// Sends a broadcast of our own to all peers.
-    pub(super) fn spread(&mut self, packed: &Packed, now: Instant) {
+    /// Sends a broadcast of the protocol's own to all peers.
+    fn send_to_all(&mut self, packed: &Packed, now: Instant) {
         self.remember_own(packed, now);
         let encoder = Encoder::new(packed.id(), packed.bytes().clone());
         self.send_to_peers(packed, encoder, |_| true, now);
@@ -302,11 +310,25 @@ impl MeshState {
     }
 
     /// Says that there is room again, if that is what the application waits for.
-    pub(super) fn announce_room(&mut self) {
-        if self.is_waiting_for_room && self.phase == Phase::Running && self.has_room() {
+    pub(super) fn announce_room(&mut self, now: Instant) {
+        let Some(awaited) = self.awaited else {
+            return;
+        };
+        if self.phase != Phase::Running {
+            return;
+        }
+        let has_room = match awaited {
+            Room::Links => self.has_room(),
+            Room::Log(len) => self.delivery.log.has_room_for_own(len),
+        };
+        if has_room {
             reached!(self, Mark::RoomAgain);
-            self.is_waiting_for_room = false;
+            self.awaited = None;
+            self.timers.cancel(Timer::Room);
             self.event(Event::Room);
+        } else {
+            // A neighbour that takes nothing counts no more after a while.
+            self.timers.arm(Timer::Room, now.saturating_add(LOOK_AGAIN));
         }
     }
 
@@ -400,6 +422,7 @@ impl MeshState {
             reached!(self, Mark::PingSent);
             link.asked_at = Some(now);
             self.send_control(id, &encode_ping(now.as_micros()), now);
+            self.send_summary(id, now);
             now.saturating_add(interval)
         };
         if self.links.contains_key(&id) && !sabotaged!(self.config, Sabotage::IdleTimerNotRearmed) {
@@ -464,7 +487,7 @@ impl MeshState {
         now: Instant,
     ) {
         let sub_flag = sub_flag.to_wire(sub_flag::WHISPER);
-        let packed = self.compose(MainType::Whisper, sub_flag, payload, now);
+        let packed = self.compose(MainType::Whisper, sub_flag, payload, None, now);
         let mut encoder = Encoder::new(packed.id(), packed.bytes().clone());
         self.send_encoded(id, &mut encoder, send, now);
     }
@@ -491,7 +514,7 @@ impl MeshState {
 }
 
 /// Returns why a message is kept from a peer.
-fn withheld(link: &Link, packed: &Packed, encoder: &Encoder) -> Option<WithheldReason> {
+pub(super) fn withheld(link: &Link, packed: &Packed, encoder: &Encoder) -> Option<WithheldReason> {
     let traits = traits(link.kind);
     let limit = traits.max_frame_len.min(link.max_frame_len);
     if encoder.plain_len() - PREFIX_LEN > limit {

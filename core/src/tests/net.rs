@@ -18,6 +18,8 @@ pub(super) struct Net {
     pub(super) nodes: Vec<Node>,
     /// How many there were.
     pub(super) dials: usize,
+    /// How many bytes were sent.
+    pub(super) sent: usize,
     now: Instant,
     /// What happens when; the number keeps the order of what happens at the same time.
     due: BTreeMap<(Instant, u64), Happening>,
@@ -58,6 +60,7 @@ impl Net {
         let mut net = Self {
             nodes: Vec::new(),
             dials: 0,
+            sent: 0,
             now: Instant::from_micros(1),
             due: BTreeMap::new(),
             last_number: 0,
@@ -270,6 +273,7 @@ impl Net {
     }
 
     fn send(&mut self, from: (usize, LinkId), bytes: Bytes) {
+        self.sent += bytes.len();
         let after = self.after_latency();
         // A pipe that is gone: the bytes are lost on their way.
         let Some(pipe) = self.pipes.get_mut(&from) else {

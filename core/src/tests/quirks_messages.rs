@@ -135,7 +135,7 @@ fn broadcast_on_several_links() {
     for link in links {
         let sent = solo.sent(link);
         assert_eq!(sent.len(), 1);
-        assert_eq!(sent[0].packed.id(), id);
+        assert_eq!(sent[0].packed.id(), id.id());
     }
 }
 
@@ -152,7 +152,7 @@ fn identical_payload_in_one_second() {
         "what the application sees is equal"
     );
     for (n, frame) in sent.iter().enumerate() {
-        assert_eq!(frame.packed.id(), ids[n]);
+        assert_eq!(frame.packed.id(), ids[n].id());
         assert!(
             !ids[..n].contains(&ids[n]),
             "and each is a message of its own"

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use crate::encode::Encoder;
 use crate::frame::{FrameReader, open};
-use crate::wire::control::{Control, Handshake, sub_flag};
+use crate::wire::control::{Control, Handshake, OutControl, sub_flag};
 use crate::wire::message::{Packed, put_text};
 use crate::wire::msgpack;
-use crate::wire::native::{Hello, Native, encode_accept, encode_confirm};
+use crate::wire::native::{Hello, Native, encode_accept, encode_confirm, kind};
 use crate::*;
 
 /// When every test begins, by the calendar.
@@ -231,8 +231,24 @@ impl Solo {
         self.feed(link, &peer.hello());
         self.feed(link, &peer.confirm());
         assert!(self.is_peer(id), "{id} is linked");
-        self.sent(link);
+        self.agree(link, id);
         link
+    }
+
+    /// Says on a native link that its peer has all that the state has, by sending its own summary back.
+    pub(crate) fn agree(&mut self, link: LinkId, id: &str) {
+        let sent = self.sent(link);
+        let summary = sent.iter().rev().find_map(|sent| match &sent.control {
+            Control::Native(native) if native.kind == kind::SUMMARY => Some(native.body.clone()),
+            _ => None,
+        });
+        let summary = summary.expect("it begins to compare");
+        let back = OutControl::native(kind::SUMMARY, &Payload::of_packets(&summary));
+        self.feed(
+            link,
+            &Legacy::native(id).text_frame(2, "rs2p", &back.packets),
+        );
+        self.sent(link);
     }
 
     pub(crate) fn is_peer(&self, id: &str) -> bool {

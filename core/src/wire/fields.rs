@@ -83,6 +83,22 @@ impl<'a> Fields<'a> {
         number(value).ok_or_else(|| self.breaks(rule))
     }
 
+    /// Reads the bytes of a bin.
+    pub(crate) fn bytes(&mut self, rule: &'static str) -> Result<&'a [u8], ControlFault> {
+        let value = self.raw(rule)?;
+        bytes(value).ok_or_else(|| self.breaks(rule))
+    }
+
+    /// Begins with the first element of an array.
+    pub(crate) fn list(&mut self, rule: &'static str) -> Result<Self, ControlFault> {
+        let value = self.raw(rule)?;
+        let mut cursor = Cursor::new(value);
+        let Ok(Head::Array(len)) = cursor.head() else {
+            return Err(self.breaks(rule));
+        };
+        Ok(Self::new(self.message, &value[cursor.position()..], len))
+    }
+
     /// Reads a list of compression methods, of which those that are no numbers are left out.
     pub(crate) fn methods(&mut self) -> Result<Vec<u64>, ControlFault> {
         let rule = "methods must be a list";
@@ -103,6 +119,15 @@ pub(crate) fn text(value: &[u8]) -> Option<(&str, IdForm)> {
 fn number(value: &[u8]) -> Option<u64> {
     if let Head::Int(number) = Cursor::new(value).head().ok()? {
         number.as_u64()
+    } else {
+        None
+    }
+}
+
+fn bytes(value: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(value);
+    if let Head::Bin(len) = cursor.head().ok()? {
+        cursor.content(len).ok()
     } else {
         None
     }

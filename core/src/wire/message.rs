@@ -104,7 +104,8 @@ impl Packed {
     /// Reads the header and checks that the whole message is msgpack nested at most `max_depth` deep.
     ///
     /// The id is taken as given: the reader of frames has checked it. Bytes after the array belong to the message, as
-    /// they do for legacy nodes: the id covers them, relays keep them, and nothing reads them.
+    /// they do for legacy nodes: the id covers them and relays keep them. Only a [`Name`](super::trailer::Name) means
+    /// anything there.
     pub(crate) fn parse(
         id: MessageId,
         bytes: Bytes,
@@ -181,8 +182,7 @@ impl Packed {
         &self.bytes[self.packets.clone()]
     }
 
-    /// Returns the bytes after the array, which nobody reads.
-    #[cfg(test)]
+    /// Returns the bytes after the array, which no legacy node reads.
     pub(crate) fn trailer(&self) -> &[u8] {
         &self.bytes[self.scan.len..]
     }
@@ -281,10 +281,10 @@ pub(crate) struct Outgoing<'a> {
 impl Outgoing<'_> {
     /// Packs the message in msgpack's shortest forms: byte for byte what py2p would write, form of the id aside.
     ///
-    /// There is room for a few bytes after the array, which every node keeps and none reads.
+    /// There is room for a trailer after the array, which every node keeps and no legacy node reads.
     pub(crate) fn pack(&self) -> Vec<u8> {
-        // Marks and lengths of the header take less than this.
-        const HEADS: usize = 40;
+        // Marks and lengths of the header, padding and a name take less than this.
+        const HEADS: usize = 72;
         const SHORT: &str = "ids, names and counts of packets are below 2^32";
 
         let sub_flag_len = match self.sub_flag {

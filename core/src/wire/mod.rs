@@ -11,4 +11,6 @@ pub(crate) mod msgpack;
 pub(crate) mod native;
 pub(crate) mod payload;
 pub(crate) mod refusal;
+pub(crate) mod sync;
+pub(crate) mod trailer;
 pub(crate) mod value;

@@ -20,6 +20,15 @@ pub(crate) mod kind {
     pub(crate) const ACCEPT: u64 = 3;
     pub(crate) const CONFIRM: u64 = 4;
     pub(crate) const GOODBYE: u64 = 5;
+    // What keeps logs alike: see the module `sync`.
+    pub(crate) const SUMMARY: u64 = 6;
+    pub(crate) const HAVE: u64 = 7;
+    pub(crate) const WANT: u64 = 8;
+    pub(crate) const REPAIR: u64 = 9;
+    pub(crate) const GONE: u64 = 10;
+    pub(crate) const IDS: u64 = 11;
+    pub(crate) const WANT_IDS: u64 = 12;
+    // What makes islands known to each other.
     pub(crate) const BEACON: u64 = 13;
 }
 
@@ -268,7 +277,7 @@ fn features(map: &Value) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::id::IdForm;
     use crate::packets;
@@ -288,7 +297,8 @@ mod tests {
         Control::parse(&parse(message.pack()).unwrap(), 0)
     }
 
-    fn native(out: &OutControl) -> Native {
+    /// Sends a native message and reads what comes.
+    pub(crate) fn native(out: &OutControl) -> Native {
         match carry(out) {
             Ok(Control::Native(native)) => native,
             other => panic!("{other:?}"),

@@ -207,6 +207,15 @@ impl Payload {
         &self.body
     }
 
+    /// Takes packets as they came.
+    pub(crate) fn of_packets(packets: &Packets) -> Self {
+        Self {
+            count: packets.count,
+            body: packets.body.to_vec(),
+            too_long: false,
+        }
+    }
+
     /// Appends the one value in msgpack that the closure writes.
     pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.push_encoded(|body| {

@@ -155,7 +155,7 @@ pub async fn row_tracing_tells_every_message_and_handler<R: Runtime>(stage: Stag
     let traces = Traces::start();
     let (alice, bob) = stage.pair().await;
     alice.register_handler(|_, _| Handled::No);
-    let id = bob.broadcast("seen by all").expect("there is room");
+    let id = bob.broadcast("seen by all").expect("there is room").id();
     assert_eq!(received(&alice).await.id(), id);
 
     let id = format!("{id:?}");

@@ -16,7 +16,7 @@ pub async fn row_send_broadcast_reaches_every_participant<R: Runtime>(stage: Sta
     let id = alice.broadcast("to all").expect("there is room");
     for (name, socket) in [("bob", &bob), ("carol", &carol)] {
         let message = received(socket).await;
-        assert_eq!(message.id(), id, "{name}");
+        assert_eq!(message.id(), id.id(), "{name}");
         assert_eq!(message.sender(), alice.id(), "{name}");
         assert_eq!(message.kind(), MessageKind::Broadcast, "{name}");
         assert_eq!(message.text().as_deref(), Some("to all"), "{name}");
@@ -63,9 +63,19 @@ pub async fn row_send_with_a_sub_flag_of_its_own<R: Runtime>(stage: Stage<R>) {
     bob.broadcast_as(0x30_u64, "two").expect("free");
     bob.whisper_as("name", "three").expect("free");
     drop(bob.send_to_as(alice.id(), "name", "four").expect("free"));
-    for expected in ["name one", "48 two", "name three", "name four"] {
-        assert_eq!(text(&bob).await, expected);
+    // Broadcasts keep their order, and so do whispers; on a new link the former may take longer.
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(text(&bob).await);
     }
+    let place = |wanted: &str| answers.iter().position(|answer| answer == wanted);
+    assert!(place("name one") < place("48 two"), "{answers:?}");
+    assert!(place("name three") < place("name four"), "{answers:?}");
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.starts_with("name ") || answer == "48 two")
+    );
     assert_eq!(
         bob.broadcast_as(7_u64, "reserved"),
         Err(SendError::ReservedSubFlag(7_u64.into()))
@@ -122,7 +132,7 @@ pub async fn row_messages_tell_what_was_sent_by_whom_and_when<R: Runtime>(stage:
     let message = received(&alice).await;
     let after = clock().expect("after 1970").as_secs();
 
-    assert_eq!(message.id(), id);
+    assert_eq!(message.id(), id.id());
     assert_eq!(message.sender(), bob.id());
     assert_eq!(message.sub_flag(), &SubFlag::Default);
     let time = u64::try_from(message.time()).expect("after 1970");

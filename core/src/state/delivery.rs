@@ -1,0 +1,383 @@
+//! Exactly once, in order: from a message's name to the application, or to a gap that says what is missing.
+
+use std::time::Duration;
+
+use super::MeshState;
+use crate::delivery::Order;
+use crate::encode::Encoder;
+use crate::frontier::{Inserted, Stream};
+use crate::id::IdForm;
+use crate::log::{Arrival, Entry, EvictReason, Evicted};
+use crate::message::{Message, MessageKind};
+use crate::output::{Event, GapReason, LinkId, Output};
+use crate::ranges::Ranges;
+use crate::time::Instant;
+use crate::timers::Timer;
+use crate::wire::message::{Packed, Sender, WireTime};
+use crate::wire::payload::SubFlag;
+use crate::wire::trailer::Name;
+
+/// How long a neighbour is given to tell where a stream begins, when a message from its middle is the first that comes: twice
+/// what it takes them to tell what they have.
+const UNDECIDED: Duration = Duration::from_secs(2);
+
+/// A broadcast of another node's application, as it came.
+pub(super) struct Arriving<'a> {
+    pub(super) from: LinkId,
+    pub(super) packed: &'a Packed,
+    pub(super) encoder: Encoder,
+    /// How old it is, by the account of the node that sent it.
+    pub(super) age: Duration,
+}
+
+impl MeshState {
+    /// Takes a broadcast that has a name: passes it on, keeps it, and delivers what is in order by then.
+    pub(super) fn on_named(&mut self, message: Arriving<'_>, name: Name, now: Instant) {
+        let (Sender::Node(sender, _), WireTime::Seconds(time)) =
+            (message.packed.sender(), message.packed.time())
+        else {
+            return;
+        };
+        let stream = Stream {
+            origin: sender.clone(),
+            epoch: name.epoch(),
+        };
+        let sequence = name.sequence();
+        self.settle_asked(&stream, sequence);
+        if stream == self.delivery.own {
+            return;
+        }
+        match self.delivery.frontiers.insert(&stream, sequence) {
+            Inserted::Duplicate => return,
+            Inserted::Refused => {
+                return tracing::debug!(%sender, sequence, "no room to remember it: refused");
+            }
+            Inserted::New { forgotten } => {
+                if let Some(forgotten) = forgotten {
+                    self.delivery.forget(&forgotten);
+                    self.event(Event::StreamForgotten {
+                        origin: forgotten.origin,
+                    });
+                }
+            }
+        }
+        let id = message.packed.id();
+        self.seen.insert(id, self.config.seen_ttl, now);
+        self.begin_order(&stream, sequence, message.age, now);
+        let entry = Entry {
+            id,
+            body: message.encoder.body(),
+            sender: sender.clone(),
+            name: Some(name),
+            time,
+            from: Some(message.from),
+            is_own: false,
+            received_at: now,
+            carried_age: message.age,
+        };
+        self.keep_and_feed(entry, message, now);
+        self.deliver_in_order(&stream, now);
+    }
+
+    /// Takes a broadcast of an application that has no name, and is known to be new.
+    pub(super) fn on_nameless(
+        &mut self,
+        message: Arriving<'_>,
+        sender: &crate::NodeId,
+        form: IdForm,
+        time: i64,
+        now: Instant,
+    ) {
+        let (from, packed, age) = (message.from, message.packed, message.age);
+        let entry = Entry {
+            id: packed.id(),
+            body: message.encoder.body(),
+            sender: sender.clone(),
+            name: None,
+            time,
+            from: Some(from),
+            is_own: false,
+            received_at: now,
+            carried_age: age,
+        };
+        self.keep_and_feed(entry, message, now);
+        if age <= self.delivery.reach(now) {
+            self.deliver(from, packed, sender.clone(), form, time);
+        }
+    }
+
+    fn keep_and_feed(&mut self, entry: Entry, message: Arriving<'_>, now: Instant) {
+        let arrival = self.push(entry, now);
+        self.feed_all(arrival, message.packed, message.encoder, now);
+        self.note_news(now);
+    }
+
+    /// Adds a message to the log, and does what follows for those that had to go.
+    pub(super) fn push(&mut self, entry: Entry, now: Instant) -> Arrival {
+        let mut evicted = std::mem::take(&mut self.delivery.evicted);
+        let arrival = self.delivery.log.push(entry, &mut evicted);
+        self.on_evicted(evicted, now);
+        self.watch_log();
+        arrival
+    }
+
+    /// Drops what is too old.
+    pub(super) fn expire_log(&mut self, now: Instant) {
+        let mut evicted = std::mem::take(&mut self.delivery.evicted);
+        self.delivery.log.expire(now, &mut evicted);
+        self.on_evicted(evicted, now);
+        self.watch_log();
+    }
+
+    /// Sets the timer for when the next message is too old. It may be early: that does no harm.
+    fn watch_log(&mut self) {
+        match self.delivery.log.deadline() {
+            Some(deadline) => self.timers.arm(Timer::Log, deadline),
+            None => self.timers.cancel(Timer::Log),
+        }
+    }
+
+    pub(super) fn on_evicted(&mut self, mut evicted: Vec<Evicted>, now: Instant) {
+        for gone in evicted.drain(..) {
+            let Some(name) = gone.entry.name else {
+                continue;
+            };
+            let stream = Stream {
+                origin: gone.entry.sender.clone(),
+                epoch: name.epoch(),
+            };
+            let waits = self.delivery.order.get(&stream);
+            if waits.is_some_and(|order| order.delivered < name.sequence()) {
+                self.deliver_regardless(&stream, name.sequence(), &gone, now);
+            }
+        }
+        self.delivery.evicted = evicted;
+    }
+
+    /// Decides where a stream begins for the application, if this is the first message of it.
+    fn begin_order(&mut self, stream: &Stream, sequence: u64, age: Duration, now: Instant) {
+        if self.delivery.order.contains_key(stream) {
+            return;
+        }
+        let mut order = Order {
+            delivered: 0,
+            undecided: None,
+        };
+        if age > self.delivery.reach(now) {
+            order.delivered = sequence;
+        } else if sequence > 1 {
+            match self.told_beginning(stream) {
+                Some(from) => order.delivered = from.min(sequence) - 1,
+                None => order.undecided = Some(now.saturating_add(UNDECIDED)),
+            }
+        }
+        self.delivery.order.insert(stream.clone(), order);
+        self.watch_decisions();
+    }
+
+    /// Returns where a stream begins for this node by what a neighbour has said.
+    fn told_beginning(&self, stream: &Stream) -> Option<u64> {
+        let offers = self.links.values().filter(|link| link.is_established());
+        let offers = offers.filter_map(|link| link.feed.offers.get(stream)?.from);
+        offers.min()
+    }
+
+    /// Takes what a neighbour says of the beginning of a stream, if that is not known.
+    pub(super) fn decide_beginning(&mut self, stream: &Stream, from: u64, now: Instant) {
+        let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
+        let Some(order) = self.delivery.order.get_mut(stream) else {
+            return;
+        };
+        if order.undecided.take().is_some() {
+            order.delivered = from.min(lowest.unwrap_or(from)).saturating_sub(1);
+            self.watch_decisions();
+            self.deliver_in_order(stream, now);
+        }
+    }
+
+    /// Lets streams begin of which no neighbour has said anything in time.
+    pub(super) fn decide_beginnings(&mut self, now: Instant) {
+        let order = self.delivery.order.iter();
+        let due: Vec<Stream> = order
+            .filter(|(_, order)| order.undecided.is_some_and(|until| until <= now))
+            .map(|(stream, _)| stream.clone())
+            .collect();
+        for stream in due {
+            self.decide_beginning(&stream, u64::MAX, now);
+        }
+        self.watch_decisions();
+    }
+
+    fn watch_decisions(&mut self) {
+        match self.delivery.next_decision() {
+            Some(at) => self.timers.set(Timer::Decide, at),
+            None => self.timers.cancel(Timer::Decide),
+        }
+    }
+
+    /// Delivers the messages of a stream that are next, as far as there is no hole.
+    pub(super) fn deliver_in_order(&mut self, stream: &Stream, now: Instant) {
+        while let Some(order) = self.delivery.order.get(stream).copied()
+            && order.undecided.is_none()
+            && let Some(next) = order.delivered.checked_add(1)
+        {
+            let Some(had_to) = self.had_from(stream, next) else {
+                return;
+            };
+            let kept = self.kept_in(stream, next, had_to);
+            let delivered = kept.map_or(had_to, |(sequence, _)| sequence);
+            if let Some(order) = self.delivery.order.get_mut(stream) {
+                order.delivered = delivered;
+            }
+            if let Some((_, arrival)) = kept
+                && let Some(entry) = self.delivery.log.get(arrival)
+            {
+                let entry = entry.clone();
+                self.deliver_entry(&entry, now);
+            }
+        }
+    }
+
+    /// Returns the first message of a stream between two sequences that is in the log.
+    pub(super) fn kept_in(&self, stream: &Stream, first: u64, last: u64) -> Option<(u64, Arrival)> {
+        let range = (first, last);
+        let mut kept = self.delivery.log.range(&stream.origin, stream.epoch, range);
+        kept.next()
+    }
+
+    /// Returns up to where a stream is had without a hole from `first` on, or `None` if `first` is missing.
+    fn had_from(&self, stream: &Stream, first: u64) -> Option<u64> {
+        let known = self.delivery.frontiers.get(stream)?;
+        if first <= known.upto() {
+            return Some(known.upto());
+        }
+        let mut beyond = known.beyond().iter();
+        let range = beyond.find(|(begin, end)| *begin <= first && first <= *end)?;
+        Some(range.1)
+    }
+
+    /// Delivers a message that the log cannot keep, and all that are before it. What is missing there is declared gone.
+    fn deliver_regardless(&mut self, stream: &Stream, sequence: u64, gone: &Evicted, now: Instant) {
+        self.decide_beginning(stream, sequence, now);
+        let why = match gone.why {
+            EvictReason::Age => GapReason::Age,
+            EvictReason::Room => GapReason::Room,
+        };
+        while let Some(order) = self.delivery.order.get(stream).copied()
+            && order.delivered + 1 < sequence
+        {
+            let first = order.delivered + 1;
+            let known = self.delivery.frontiers.get(stream);
+            let next_had = known.and_then(|known| known.beyond().first());
+            let last = next_had.map_or(sequence, |had| had.min(sequence)) - 1;
+            if first > last {
+                break;
+            }
+            self.declare_gap(stream, first, last, why, now);
+        }
+        if let Some(order) = self.delivery.order.get_mut(stream)
+            && order.delivered < sequence
+        {
+            order.delivered = sequence;
+            self.deliver_entry(&gone.entry, now);
+        }
+        self.deliver_in_order(stream, now);
+    }
+
+    /// Gives up on messages that the application waits for, and delivers what is behind them.
+    fn declare_gap(
+        &mut self,
+        stream: &Stream,
+        first: u64,
+        last: u64,
+        why: GapReason,
+        now: Instant,
+    ) {
+        self.delivery.frontiers.fill(stream, first, last);
+        let is_awaited = self
+            .delivery
+            .order
+            .get(stream)
+            .is_some_and(|order| order.undecided.is_none() && order.delivered < last);
+        if is_awaited {
+            let delivered = self.delivery.order[stream].delivered;
+            self.event(Event::Gap {
+                origin: stream.origin.clone(),
+                epoch: stream.epoch,
+                first: first.max(delivered + 1),
+                last,
+                why,
+            });
+        }
+        self.deliver_in_order(stream, now);
+    }
+
+    /// Notes that a neighbour that had them has them no more.
+    pub(super) fn doom(&mut self, stream: &Stream, ranges: &Ranges, now: Instant) {
+        let at = now.saturating_add(self.config.gap_grace);
+        self.delivery.doom(stream, ranges, at);
+        self.watch_doom();
+    }
+
+    fn watch_doom(&mut self) {
+        match self.delivery.next_doom() {
+            Some(at) => self.timers.set(Timer::Gap, at),
+            None => self.timers.cancel(Timer::Gap),
+        }
+    }
+
+    /// Declares gone what no neighbour offers after all.
+    pub(super) fn declare_doomed(&mut self, now: Instant) {
+        let doomed = self.delivery.doomed.iter();
+        let due: Vec<Stream> = doomed
+            .filter(|(_, doomed)| doomed.at <= now)
+            .map(|(stream, _)| stream.clone())
+            .collect();
+        for stream in due {
+            let Some(doomed) = self.delivery.doomed.remove(&stream) else {
+                continue;
+            };
+            let mut missing = doomed.ranges;
+            for link in self.links.values().filter(|link| link.is_established()) {
+                if let Some(offer) = link.feed.offers.get(&stream) {
+                    missing = missing.difference(&offer.ranges);
+                }
+            }
+            let holes = self.delivery.frontiers.get(&stream);
+            let missing =
+                holes.map_or_else(Ranges::new, |known| missing.intersection(&known.missing()));
+            for (first, last) in missing.iter() {
+                self.declare_gap(&stream, first, last, GapReason::Evicted, now);
+            }
+        }
+        self.watch_doom();
+    }
+
+    /// Delivers a message of the log, unless it is older than what the application is to get or its own.
+    fn deliver_entry(&mut self, entry: &Entry, now: Instant) {
+        if entry.age(now) > self.delivery.reach(now) || entry.sender == self.id {
+            return;
+        }
+        let Ok(packed) = Packed::parse(entry.id, entry.body.packed(), self.config.max_depth) else {
+            // It was parsed when it came.
+            return;
+        };
+        let (Sender::Node(sender, form), Some(link)) = (packed.sender(), entry.from) else {
+            return;
+        };
+        let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {
+            return;
+        };
+        self.outputs.push_back(Output::Message(Message {
+            id: entry.id,
+            kind: MessageKind::Broadcast,
+            sender: sender.clone(),
+            sender_form: *form,
+            time: entry.time,
+            sub_flag,
+            packets: packed.packets(),
+            place: entry.name.map(|name| (name.epoch(), name.sequence())),
+            link,
+        }));
+    }
+}

@@ -1,0 +1,224 @@
+//! Guaranteed delivery between native nodes, in virtual time.
+
+use std::time::Duration;
+
+use super::net::Net;
+use crate::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The sequences of one sender's messages in the order in which a node got them.
+fn sequences(net: &Net, at: usize, from: usize) -> Vec<u64> {
+    let origin = net.nodes[from].state.id();
+    let messages = net.nodes[at].messages.iter();
+    let messages = messages.filter(|message| message.sender() == origin);
+    messages.filter_map(Message::sequence).collect()
+}
+
+fn numbers(first: u64, last: u64) -> Vec<u64> {
+    (first..=last).collect()
+}
+
+fn gaps(net: &Net, at: usize) -> Vec<(u64, u64, GapReason)> {
+    let events = net.nodes[at].events.iter();
+    let gap = |event: &Event| match event {
+        Event::Gap {
+            first, last, why, ..
+        } => Some((*first, *last, *why)),
+        _ => None,
+    };
+    events.filter_map(gap).collect()
+}
+
+fn chain(count: usize, seed: u8, adapt: impl Fn(&mut Config)) -> Net {
+    let mut net = Net::with(count, seed, |_, config| adapt(config));
+    for n in 1..count {
+        net.connect(n, n - 1).unwrap();
+    }
+    net.run(SECOND * 3);
+    net
+}
+
+#[test]
+fn what_is_sent_without_a_neighbour_arrives_when_there_is_one() {
+    let mut net = Net::new(2, 1);
+    for n in 0..10 {
+        net.broadcast(0, &format!("early {n}"));
+    }
+    net.run(SECOND * 100);
+    net.connect(1, 0).unwrap();
+    net.run(SECOND * 3);
+    assert_eq!(sequences(&net, 1, 0), numbers(1, 10));
+}
+
+#[test]
+fn a_partition_of_an_hour_heals_without_a_loss() {
+    for seed in 0..2 {
+        let mut net = chain(8, seed, |_| {});
+        net.broadcast(0, "before");
+        net.broadcast(7, "before");
+        net.run(SECOND * 2);
+        net.cut_between(0..4, 4..8);
+        for _ in 0..60 {
+            net.broadcast(0, "one side");
+            net.broadcast(7, "other side");
+            net.run(SECOND * 60);
+        }
+        net.heal();
+        net.run(SECOND * 60);
+        for at in 0..8 {
+            for from in [0, 7] {
+                if at != from {
+                    assert_eq!(sequences(&net, at, from), numbers(1, 61), "{from} at {at}");
+                }
+            }
+            assert_eq!(gaps(&net, at), [], "at {at}");
+        }
+    }
+}
+
+#[test]
+fn each_senders_order_holds_across_cuts() {
+    for seed in 0..10 {
+        let mut net = chain(6, seed, |_| {});
+        for round in 0..30 {
+            for from in 0..6 {
+                net.broadcast(from, &format!("{round}"));
+            }
+            let a = (round * 7 + usize::from(seed)) % 5;
+            net.cut(a, a + 1);
+            net.run(Duration::from_millis(700));
+            if round % 3 == 0 {
+                net.heal();
+            }
+        }
+        net.heal();
+        net.run(SECOND * 90);
+        for at in 0..6 {
+            for from in 0..6 {
+                if at != from {
+                    assert_eq!(
+                        sequences(&net, at, from),
+                        numbers(1, 30),
+                        "seed {seed}: {from} at {at}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_node_that_joins_gets_what_is_sent_from_then_on() {
+    let mut net = chain(3, 3, |_| {});
+    for n in 0..20 {
+        net.broadcast(0, &format!("{n}"));
+    }
+    net.run(SECOND * 10);
+    let late = net.add(|_| {});
+    net.connect(late, 2).unwrap();
+    net.run(SECOND * 3);
+    assert_eq!(sequences(&net, late, 0), [0; 0], "it was not there");
+    for n in 0..5 {
+        net.broadcast(0, &format!("late {n}"));
+    }
+    net.run(SECOND * 2);
+    assert_eq!(sequences(&net, late, 0), numbers(21, 25));
+    assert_eq!(gaps(&net, late), []);
+}
+
+#[test]
+fn a_node_can_catch_up_with_what_was_before_it() {
+    let mut net = chain(3, 3, |_| {});
+    for n in 0..20 {
+        net.broadcast(0, &format!("{n}"));
+        net.run(SECOND);
+    }
+    let late = net.add(|config| config.catch_up = Duration::from_millis(9_500));
+    net.connect(late, 2).unwrap();
+    net.run(SECOND * 3);
+    assert_eq!(sequences(&net, late, 0), numbers(12, 20));
+}
+
+#[test]
+fn a_node_that_is_newer_than_a_message_carries_it_to_those_that_lack_it() {
+    let mut net = chain(3, 5, |_| {});
+    net.cut_between(0..2, 2..3);
+    net.broadcast(0, "while 2 was away");
+    net.run(SECOND * 30);
+    // It knows of the message only by hearsay, and is the only way to node 2.
+    let bridge = net.add(|_| {});
+    net.connect(bridge, 1).unwrap();
+    net.run(SECOND * 5);
+    net.connect(bridge, 2).unwrap();
+    net.run(SECOND * 5);
+    assert_eq!(sequences(&net, 2, 0), [1]);
+    assert_eq!(sequences(&net, bridge, 0), [0; 0]);
+}
+
+#[test]
+fn what_nobody_has_any_more_is_a_gap_that_says_so() {
+    let mut net = chain(2, 1, |config| config.log_count = 64);
+    net.broadcast(0, "first");
+    net.run(SECOND * 2);
+    net.cut(0, 1);
+    // A third node takes them, so that node 0 may let go of them.
+    let third = net.add(|config| config.log_count = 64);
+    net.connect(third, 0).unwrap();
+    net.run(SECOND * 2);
+    for n in 0..200 {
+        net.broadcast(0, &format!("{n}"));
+        net.run(SECOND / 10);
+    }
+    net.heal();
+    net.run(SECOND * 60);
+    let got = sequences(&net, 1, 0);
+    let told = gaps(&net, 1);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let (first, last, why) = told[0];
+    assert_eq!((first, why), (2, GapReason::Evicted));
+    let mut expected = vec![1];
+    expected.extend(numbers(last + 1, 201));
+    assert_eq!(got, expected);
+    assert!(got.len() > 32, "{}", got.len());
+    net.broadcast(0, "after");
+    net.run(SECOND * 2);
+    assert_eq!(sequences(&net, 1, 0).last(), Some(&202));
+}
+
+#[test]
+fn a_ticket_tells_how_far_a_message_is() {
+    let mut net = Net::new(3, 1);
+    let ticket = net.with_state(0, |state, now| state.broadcast("news", now).unwrap());
+    let spread = |net: &Net| net.nodes[0].state.spread(&ticket);
+    assert_eq!(spread(&net).neighbours, 0);
+    assert!(spread(&net).is_kept);
+    net.connect(1, 0).unwrap();
+    net.connect(2, 0).unwrap();
+    net.run(SECOND * 3);
+    let told = spread(&net);
+    assert_eq!((told.neighbours, told.sent, told.held), (2, 2, 2));
+    let message = &net.nodes[1].messages[0];
+    assert_eq!((message.id(), message.sequence()), (ticket.id(), Some(1)));
+}
+
+#[test]
+fn nothing_is_said_when_there_is_nothing_to_say() {
+    let mut net = chain(4, 1, |_| {});
+    for n in 0..50 {
+        net.broadcast(n % 4, "busy");
+        net.run(SECOND / 10);
+    }
+    net.run(SECOND * 20);
+    let links: Vec<_> = net
+        .nodes
+        .iter()
+        .flat_map(|node| node.state.snapshot().links)
+        .collect();
+    assert!(links.iter().all(|link| link.queued == 0));
+    let before: usize = net.sent;
+    net.run(SECOND * 60);
+    let spent = net.sent - before;
+    // Pings, summaries, beacons and probes.
+    assert!(spent < 20_000, "{spent} bytes in a minute");
+}
