@@ -117,13 +117,13 @@ pub async fn a_peer_that_does_not_read_holds_up_nobody<R: Runtime>(stage: Stage<
     valve.close();
 
     let send = async {
-        for n in 0..400 {
+        for n in 0..200 {
             let sent = bob.broadcast_when_ready(noise(64 << 10, n)).await;
             sent.expect("the socket is open");
         }
     };
     let receive = async {
-        for n in 0..400 {
+        for n in 0..200 {
             let message = received(&dave).await;
             assert!(message.packets().as_bytes().len() > 64 << 10, "{n}");
             // Three links, and what the state itself may hold is bounded elsewhere.
@@ -139,7 +139,7 @@ pub async fn a_peer_that_does_not_read_holds_up_nobody<R: Runtime>(stage: Stage<
         .find(|link| link.peer.as_ref() == Some(carol.id()));
     assert!(to_carol.expect("still linked").is_behind);
     valve.open();
-    for n in 0..400 {
+    for n in 0..200 {
         let message = received(&carol).await;
         assert!(message.packets().as_bytes().len() > 64 << 10, "{n}");
     }
