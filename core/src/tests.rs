@@ -9,6 +9,7 @@
 mod bad_input;
 mod delivery;
 mod duplicates;
+mod instruments;
 mod limits;
 mod net;
 mod network;
