@@ -128,8 +128,8 @@ pub enum Sabotage {
     ProbesWithoutPause,
     /// Nobody is told of the island that a node is on.
     BeaconsDisabled,
-    /// A beacon is passed on that says nothing new.
-    BeaconEchoed,
+    /// Everybody is told of the island that a node is on, all the time.
+    BeaconsWithoutPause,
     /// Silent links are not looked after.
     PingNeverSent,
     /// Silent links are looked after once.

@@ -130,7 +130,9 @@ impl MeshState {
             book.add_seed(address, now);
         }
         let seen = Seen::new(config.seen_ttl, config.max_seen);
-        let island = Island::new(id.clone(), config.beacon_interval, &mut chance, now);
+        let divisor = sabotaged!(config, Sabotage::BeaconsWithoutPause => 100, else 1);
+        let interval = config.beacon_interval / divisor;
+        let island = Island::new(id.clone(), interval, &mut chance, now);
         let own = Stream {
             origin: id.clone(),
             // Zero is no epoch.

@@ -123,7 +123,7 @@ impl MeshState {
         if sabotaged!(self.config, Sabotage::ProbesDisabled) {
             return;
         }
-        let divisor = sabotaged!(self.config, Sabotage::ProbesWithoutPause => 1000, else 1);
+        let divisor = sabotaged!(self.config, Sabotage::ProbesWithoutPause => 100, else 1);
         let wait = spread(self.config.probe_interval / divisor, &mut self.chance);
         self.timers.set(Timer::Probe, now.saturating_add(wait));
     }

@@ -24,7 +24,7 @@ impl MeshState {
     }
 
     pub(super) fn on_beacon(&mut self, from: LinkId, beacon: Beacon, now: Instant) {
-        if self.island.hear(beacon, now) || sabotaged!(self.config, Sabotage::BeaconEchoed) {
+        if self.island.hear(beacon, now) {
             self.spread_beacon(Some(from), now);
             self.watch_island();
         }
