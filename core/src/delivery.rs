@@ -83,8 +83,8 @@ pub(crate) struct Lost {
 impl Delivery {
     pub(crate) fn new(config: &Config, own: Stream, now: Instant) -> Self {
         let limits = Limits {
-            max_len: config.log_len,
-            max_count: config.log_count,
+            max_len: sabotaged!(config, Sabotage::LogUnbounded => usize::MAX, else config.log_len),
+            max_count: sabotaged!(config, Sabotage::LogUnbounded => usize::MAX, else config.log_count),
             max_age: config.log_age,
             ..Limits::default()
         };

@@ -47,6 +47,26 @@ pub enum Mark {
     EndTurnedAway,
     /// A link ended: it was a probe, and led to our own island.
     EndRedundant,
+    /// The logs at the two ends of a link differed.
+    LogsDiffer,
+    /// A comparison of logs came to its end.
+    Compared,
+    /// A message went out again, with its age.
+    RepairSent,
+    /// A repair brought a message without a name.
+    RepairWithoutName,
+    /// A neighbour did not send in time what it was asked for.
+    PullTimedOut,
+    /// A message had to wait for one before it.
+    WaitsForOrder,
+    /// Messages were given up.
+    Gap,
+    /// A link could not take a message at once.
+    FellBehind,
+    /// A lost legacy neighbour came back and got what it missed.
+    LegacyResumed,
+    /// A message was too old for a legacy neighbour, and went to it as a whisper.
+    WhisperedLate,
     /// A link that was closing was cut before it had flushed.
     LingerCut,
     /// A link that was closing had flushed.

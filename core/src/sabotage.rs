@@ -141,6 +141,47 @@ pub enum Sabotage {
     /// Only one timer fires at a time, and the next may lie in the past.
     TimerInThePast,
 
+    /// A broadcast is delivered when it comes, whatever is missing before it.
+    OrderIgnored,
+    /// A gap is told one message short.
+    GapOneShort,
+    /// A gap is not told.
+    GapNotTold,
+    /// What no neighbour has is waited for all the same.
+    GapNeverDeclared,
+    /// Nothing is asked for.
+    NeverPulls,
+    /// The last message of what is missing is not asked for.
+    PullSkipsLast,
+    /// What was asked of a neighbour that is gone, or silent, is not asked of another.
+    PullNeverRetried,
+    /// What a repair brings is not passed on.
+    RepairNotRelayed,
+    /// Logs count as equal without a look.
+    SummaryIgnored,
+    /// The last stream is left out when a neighbour is told what came.
+    HaveSkipsLast,
+    /// Neighbours are told of their own accord of nothing.
+    NewsNotTold,
+    /// A link that is behind goes on one message too late.
+    BehindSkipsOne,
+    /// A link that is behind is taken for up to date.
+    BehindForgotten,
+    /// A node's own messages leave its log before a neighbour has them.
+    OwnNotHeld,
+    /// A node takes the first message that it hears of a stream for its beginning.
+    BeginsAnywhere,
+    /// What is older than this node is delivered, too.
+    OldDelivered,
+    /// The log keeps all.
+    LogUnbounded,
+    /// What a lost legacy neighbour missed is not sent again.
+    LegacyNotResumed,
+    /// A message that is too old for legacy neighbours is sent to them as a broadcast.
+    LateAsBroadcast,
+    /// Messages without names are forgotten as soon as those with names.
+    IdsForgotten,
+
     /// Native peers are not told why a link ends.
     GoodbyeNotSent,
     /// Shutting down closes all links but one.

@@ -48,7 +48,19 @@ impl MeshState {
             return;
         }
         match self.delivery.frontiers.insert(&stream, sequence) {
-            Inserted::Duplicate => return,
+            Inserted::Duplicate if self.is_taken_twice(&message, &stream, sequence) => {
+                return self.deliver(
+                    message.from,
+                    message.packed,
+                    stream.origin,
+                    IdForm::Str,
+                    time,
+                );
+            }
+            Inserted::Duplicate => {
+                reached!(self, Mark::Duplicate);
+                return;
+            }
             Inserted::Refused => {
                 return tracing::debug!(%sender, sequence, "no room to remember it: refused");
             }
@@ -64,6 +76,12 @@ impl MeshState {
         let id = message.packed.id();
         self.seen.insert(id, self.config.seen_ttl, now);
         self.begin_order(&stream, sequence, message.age, now);
+        if sabotaged!(self.config, Sabotage::OrderIgnored)
+            && let Some(order) = self.delivery.order.get_mut(&stream)
+        {
+            order.undecided = None;
+            order.delivered = order.delivered.max(sequence - 1);
+        }
         let entry = Entry {
             id,
             body: message.encoder.body(),
@@ -77,6 +95,24 @@ impl MeshState {
         };
         self.keep_and_feed(entry, message, now);
         self.deliver_in_order(&stream, now);
+    }
+
+    /// Returns whether a bug is planted by which this copy of a message is taken for new.
+    #[cfg(feature = "sabotage")]
+    fn is_taken_twice(&self, message: &Arriving<'_>, stream: &Stream, sequence: u64) -> bool {
+        let first = self.kept_in(stream, sequence, sequence);
+        let first = first.and_then(|(_, arrival)| self.delivery.log.get(arrival)?.from);
+        sabotaged!(self.config, Sabotage::NoDedupe)
+            || (sabotaged!(self.config, Sabotage::DedupeByLink) && first != Some(message.from))
+    }
+
+    #[cfg(not(feature = "sabotage"))]
+    #[expect(
+        clippy::unused_self,
+        reason = "it is the same call as with the feature"
+    )]
+    const fn is_taken_twice(&self, _: &Arriving<'_>, _: &Stream, _: u64) -> bool {
+        false
     }
 
     /// Takes a broadcast of an application that has no name, and is known to be new.
@@ -107,8 +143,14 @@ impl MeshState {
     }
 
     fn keep_and_feed(&mut self, entry: Entry, message: Arriving<'_>, now: Instant) {
+        let is_repair = message.age > Duration::ZERO;
         let arrival = self.push(entry, now);
-        self.feed_all(arrival, message.packed, message.encoder, now);
+        if is_repair && sabotaged!(self.config, Sabotage::RepairNotRelayed) {
+            return;
+        }
+        let encoder = sabotaged!(self.config, Sabotage::RelayAltersByte
+            => crate::sabotage::altered(message.packed), else message.encoder);
+        self.feed_all(arrival, message.packed, encoder, now);
         self.note_news(now);
     }
 
@@ -163,7 +205,9 @@ impl MeshState {
             delivered: 0,
             undecided: None,
         };
-        if age > self.delivery.reach(now) {
+        if sabotaged!(self.config, Sabotage::BeginsAnywhere) {
+            order.delivered = sequence - 1;
+        } else if age > self.delivery.reach(now) {
             order.delivered = sequence;
         } else if sequence > 1 {
             match self.told_beginning(stream) {
@@ -222,6 +266,7 @@ impl MeshState {
             && let Some(next) = order.delivered.checked_add(1)
         {
             let Some(had_to) = self.had_from(stream, next) else {
+                reached!(self, Mark::WaitsForOrder);
                 return;
             };
             let kept = self.kept_in(stream, next, had_to);
@@ -293,19 +338,24 @@ impl MeshState {
         why: GapReason,
         now: Instant,
     ) {
+        if sabotaged!(self.config, Sabotage::GapNeverDeclared) {
+            return;
+        }
         self.delivery.frontiers.fill(stream, first, last);
         let is_awaited = self
             .delivery
             .order
             .get(stream)
             .is_some_and(|order| order.undecided.is_none() && order.delivered < last);
-        if is_awaited {
+        if is_awaited && !sabotaged!(self.config, Sabotage::GapNotTold) {
+            reached!(self, Mark::Gap);
             let delivered = self.delivery.order[stream].delivered;
+            let told = sabotaged!(self.config, Sabotage::GapOneShort => last - 1, else last);
             self.event(Event::Gap {
                 origin: stream.origin.clone(),
                 epoch: stream.epoch,
                 first: first.max(delivered + 1),
-                last,
+                last: told,
                 why,
             });
         }
@@ -355,16 +405,19 @@ impl MeshState {
 
     /// Delivers a message of the log, unless it is older than what the application is to get or its own.
     fn deliver_entry(&mut self, entry: &Entry, now: Instant) {
-        if entry.age(now) > self.delivery.reach(now) || entry.sender == self.id {
+        let is_old = entry.age(now) > self.delivery.reach(now);
+        if (is_old && !sabotaged!(self.config, Sabotage::OldDelivered)) || entry.sender == self.id {
             return;
         }
         let Ok(packed) = Packed::parse(entry.id, entry.body.packed(), self.config.max_depth) else {
             // It was parsed when it came.
             return;
         };
-        let (Sender::Node(sender, form), Some(link)) = (packed.sender(), entry.from) else {
+        let (Sender::Node(origin, form), Some(link)) = (packed.sender(), entry.from) else {
             return;
         };
+        let sender = sabotaged!(self.config, Sabotage::SenderReplaced
+            => self.links.get(&link).and_then(|link| link.peer_id()).unwrap_or(origin), else origin);
         let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {
             return;
         };

@@ -55,7 +55,7 @@ impl MeshState {
             name,
             time,
             from: None,
-            is_own: true,
+            is_own: !sabotaged!(self.config, Sabotage::OwnNotHeld),
             received_at: now,
             carried_age: Duration::ZERO,
         };
@@ -95,7 +95,12 @@ impl MeshState {
         mut encoder: Encoder,
         now: Instant,
     ) {
-        let targets: Vec<LinkId> = self.peers.values().copied().collect();
+        let skipped = usize::from(sabotaged!(self.config, Sabotage::RelaySkipsOne));
+        let targets: Vec<LinkId> = self.peers.values().skip(skipped).copied().collect();
+        if sabotaged!(self.config, Sabotage::NoRelay) {
+            return;
+        }
+        let echoes = sabotaged!(self.config, Sabotage::RelaysBack);
         for id in targets {
             let Some(link) = self.links.get_mut(&id) else {
                 continue;
@@ -107,11 +112,14 @@ impl MeshState {
                 // It did not fit into the log.
                 return;
             };
-            if !is_for(link, entry) {
+            if !is_for(link, entry) && !echoes {
                 continue;
             }
             if !can_take(link, encoder.plain_len()) {
-                link.feed.behind = Some(arrival);
+                reached!(self, Mark::FellBehind);
+                if !sabotaged!(self.config, Sabotage::BehindForgotten) {
+                    link.feed.behind = Some(arrival);
+                }
                 continue;
             }
             let entry = entry.clone();
@@ -158,6 +166,7 @@ impl MeshState {
         let feed = &mut link.feed;
         let ends = feed.is_comparing && feed.told.is_some() && !feed.awaits_want;
         if ends && !feed.has_requests() {
+            reached!(self, Mark::Compared);
             feed.is_comparing = false;
             return true;
         }
@@ -179,7 +188,8 @@ impl MeshState {
             return false;
         };
         if let Some(link) = self.links.get_mut(&id) {
-            link.feed.behind = Some(arrival.next());
+            link.feed.behind = Some(sabotaged!(self.config, Sabotage::BehindSkipsOne
+                => arrival.next().next(), else arrival.next()));
         }
         let parsed = Packed::parse(entry.id, entry.body.packed(), self.config.max_depth);
         if let (Ok(packed), Some(mut encoder)) = (parsed, self.delivery.log.encoder(arrival)) {
@@ -260,7 +270,7 @@ impl MeshState {
             } else {
                 self.send_repair(id, entry, now);
             }
-        } else if !self.is_late(entry, now) {
+        } else if !self.is_late(entry, now) || sabotaged!(self.config, Sabotage::LateAsBroadcast) {
             self.send_encoded(id, encoder, None, now);
         } else if link.feed.late_from <= arrival {
             self.whisper_late(id, entry, packed, now);
@@ -270,6 +280,7 @@ impl MeshState {
     /// Sends a message with its age.
     fn send_repair(&mut self, id: LinkId, entry: &Entry, now: Instant) {
         tracing::trace!(link = id.as_u64(), message = ?entry.id, "message out, again");
+        reached!(self, Mark::RepairSent);
         let repair = Repair {
             age: entry.age(now),
             packed: entry.body.packed(),
@@ -295,6 +306,7 @@ impl MeshState {
         let Sender::Node(sender, form) = packed.sender() else {
             return;
         };
+        reached!(self, Mark::WhisperedLate);
         let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {
             return;
         };
@@ -332,9 +344,12 @@ impl MeshState {
         let Some(lost) = lost else {
             return self.release_own(now);
         };
-        if now.saturating_duration_since(lost.at) > RESUME {
+        if now.saturating_duration_since(lost.at) > RESUME
+            || sabotaged!(self.config, Sabotage::LegacyNotResumed)
+        {
             return self.release_own(now);
         }
+        reached!(self, Mark::LegacyResumed);
         // It drops what it had before, by the id. What it had as a whisper it would not.
         link.feed.late_from = lost.next;
         let all = self.delivery.log.since(Arrival::FIRST);

@@ -105,7 +105,9 @@ impl MeshState {
         if summary.others != others {
             self.send_ids(id, now);
         }
-        if summary.fingerprint != fingerprint {
+        if summary.fingerprint != fingerprint && !sabotaged!(self.config, Sabotage::SummaryIgnored)
+        {
+            reached!(self, Mark::LogsDiffer);
             return self.tell_all(id, now);
         }
         let version = self.delivery.frontiers.version();
@@ -165,6 +167,9 @@ impl MeshState {
     pub(super) fn tell_news(&mut self, now: Instant) {
         self.delivery.news = 0;
         self.timers.cancel(Timer::Have);
+        if sabotaged!(self.config, Sabotage::NewsNotTold) {
+            return;
+        }
         let version = self.delivery.frontiers.version();
         let mut is_late = false;
         let peers: Vec<LinkId> = self.peers.values().copied().collect();
@@ -220,7 +225,8 @@ impl MeshState {
                 ranges: known.beyond().iter().collect(),
             }
         });
-        entries.collect()
+        let skipped = usize::from(sabotaged!(self.config, Sabotage::HaveSkipsLast));
+        entries.skip(skipped).collect()
     }
 
     /// Returns the first sequence of a stream that a node with this reach wants for its application; 0 if it is not known.
@@ -315,6 +321,9 @@ impl MeshState {
 
     /// Notes that it may be worth asking any neighbour for more.
     pub(super) fn pull_everywhere(&mut self) {
+        if sabotaged!(self.config, Sabotage::PullNeverRetried) {
+            return;
+        }
         let native = self
             .links
             .values()
@@ -337,6 +346,9 @@ impl MeshState {
         let Some(mut quota) = link.feed.quota() else {
             return false;
         };
+        if sabotaged!(self.config, Sabotage::NeverPulls) {
+            return false;
+        }
         let is_slow = link.feed.is_slow;
         let mut wanted = Vec::new();
         let mut done = Vec::new();
@@ -359,7 +371,9 @@ impl MeshState {
                     open = open.difference(&offer.ranges);
                 }
             }
-            let open = open.lowest(quota);
+            let most = sabotaged!(self.config, Sabotage::PullSkipsLast
+                => quota.min(open.count().saturating_sub(1)), else quota);
+            let open = open.lowest(most);
             if !open.is_empty() {
                 quota -= open.count();
                 wanted.push((stream.clone(), open));
@@ -439,6 +453,10 @@ impl MeshState {
 
     /// A neighbour has sent nothing of what it was asked for: others are asked, and it again if they cannot help.
     pub(super) fn on_pull_timeout(&mut self, id: LinkId) {
+        reached!(self, Mark::PullTimedOut);
+        if sabotaged!(self.config, Sabotage::PullNeverRetried) {
+            return;
+        }
         if let Some(link) = self.links.get_mut(&id) {
             link.feed.forget_asked();
             link.feed.is_slow = true;
@@ -527,6 +545,7 @@ impl MeshState {
         if let Some(name) = Name::parse(packed.trailer()) {
             self.on_named(arriving, name, now);
         } else {
+            reached!(self, Mark::RepairWithoutName);
             self.settle_asked_id(&message);
             if self.is_new_id(message, time, now) {
                 let sender = sender.clone();
@@ -540,7 +559,8 @@ impl MeshState {
     pub(super) fn is_new_id(&mut self, id: MessageId, time: i64, now: Instant) -> bool {
         let keep = self.time_to_keep(time, now);
         let was_seen = self.note_seen(id, keep, now) == Insert::Duplicate;
-        let age = self.config.log_age;
+        let age = sabotaged!(self.config, Sabotage::IdsForgotten
+            => Duration::ZERO, else self.config.log_age);
         let was_here = self.delivery.ids.insert(id, age, now) == Insert::Duplicate;
         !was_seen && !was_here
     }

@@ -147,7 +147,7 @@ fn the_outputs_are_the_same_with_all_features_and_with_none() {
     // Another one than before is right when the protocol changed, and wrong when a feature did.
     assert_eq!(
         format!("{start:016x}"),
-        "2d062deefe221f83",
+        "5ed0e6410d923333",
         "the outputs are others"
     );
 }
@@ -158,12 +158,12 @@ fn a_handshake_and_a_life_leave_their_marks() {
     let mut pair = Pair::new(|_| {});
     let greeted = pair.nodes[0].marks() | pair.nodes[1].marks();
     assert!(greeted.contains(Mark::Confirmed), "{greeted:?}");
-    assert!(!greeted.contains(Mark::MadeDistinct) && !greeted.contains(Mark::EndShutDown));
+    assert!(!greeted.contains(Mark::EndShutDown));
 
     pair.live();
     let lived = pair.nodes[0].marks() | pair.nodes[1].marks();
     for mark in [
-        Mark::MadeDistinct,
+        Mark::Compared,
         Mark::BeaconCounted,
         Mark::EndPeerClosed,
         Mark::EndPeerLeft,
