@@ -25,6 +25,28 @@ pub(crate) enum Standing {
     Stray,
 }
 
+impl Standing {
+    /// Returns the number that stands for it in a save.
+    pub(crate) const fn number(self) -> u64 {
+        match self {
+            Self::Hearsay => 0,
+            Self::Told => 1,
+            Self::Lost => 2,
+            Self::Stray => 3,
+        }
+    }
+
+    /// Returns what a number stands for, if it is known, and else the least.
+    pub(crate) const fn of_number(number: u64) -> Self {
+        match number {
+            1 => Self::Told,
+            2 => Self::Lost,
+            3 => Self::Stray,
+            _ => Self::Hearsay,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Entry {
     standing: Standing,
@@ -34,10 +56,33 @@ struct Entry {
     /// Failures in a row.
     failures: u32,
     next: Instant,
+    /// When somebody last told of it, or was there.
+    heard: Instant,
     /// When it was last dialled, or linked to.
     tried: Instant,
     /// Being dialled, or linked to.
     busy: bool,
+}
+
+/// Which addresses there is a place for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    All,
+    /// All places are taken by dials, and there is no link yet: any seed may be the one that answers.
+    Seeds,
+    /// All places are taken.
+    Strays,
+}
+
+impl Wanted {
+    fn includes(self, entry: &Entry) -> bool {
+        let is_stray = entry.standing == Standing::Stray;
+        match self {
+            Self::All => true,
+            Self::Seeds => entry.is_seed || is_stray,
+            Self::Strays => is_stray,
+        }
+    }
 }
 
 /// The addresses that this node knows.
@@ -80,7 +125,7 @@ impl Book {
         }
     }
 
-    /// Notes an address, or raises its standing.
+    /// Notes an address of which one hears now, or raises its standing. It may be dialled from now on.
     pub(crate) fn add(
         &mut self,
         address: &Address,
@@ -93,6 +138,7 @@ impl Book {
         }
         if let Some(entry) = self.entries.get_mut(address) {
             entry.standing = entry.standing.max(standing);
+            entry.heard = entry.heard.max(next);
             if id.is_some() {
                 entry.id = id.cloned();
             }
@@ -112,6 +158,7 @@ impl Book {
                 id: id.cloned(),
                 failures: 0,
                 next,
+                heard: next,
                 tried: Instant::ZERO,
                 busy: false,
             },
@@ -155,7 +202,7 @@ impl Book {
         let is_right = |entry: &Entry| {
             entry.is_seed || matches!(entry.standing, Standing::Told | Standing::Lost)
         };
-        let candidates = self.candidates(false, is_linked);
+        let candidates = self.candidates(Wanted::All, is_linked);
         let candidates: Vec<_> = candidates.filter(|(_, entry)| is_right(entry)).collect();
         let has_seeds = candidates.iter().any(|(_, entry)| entry.is_seed);
         let only_seeds = has_seeds && chance.below(2) == 0;
@@ -223,15 +270,23 @@ impl Book {
         Some(wait)
     }
 
-    /// Returns the address to dial now. With `only_strays`, the others have to wait for a free
-    /// place. The one that failed least comes first; among equals, the one of higher standing.
+    /// Forgets addresses of which nothing was heard for so long, but for seeds.
+    pub(crate) fn expire(&mut self, age: Duration, now: Instant) {
+        let is_old =
+            |entry: &Entry| now.saturating_duration_since(entry.heard) > age && !entry.busy;
+        self.entries
+            .retain(|_, entry| entry.is_seed || !is_old(entry));
+    }
+
+    /// Returns the address to dial now, of those that are wanted. The one that failed least comes first; among
+    /// equals, the one of higher standing.
     pub(crate) fn due(
         &self,
-        only_strays: bool,
+        wanted: Wanted,
         is_linked: impl Fn(&NodeId) -> bool,
         now: Instant,
     ) -> Option<Address> {
-        self.candidates(only_strays, is_linked)
+        self.candidates(wanted, is_linked)
             .filter(|(_, entry)| entry.next <= now)
             .min_by_key(|(_, entry)| (entry.failures, std::cmp::Reverse(entry.standing)))
             .map(|(address, _)| address.clone())
@@ -240,10 +295,10 @@ impl Book {
     /// Returns when [`due`](Self::due) will have something, if nothing else changes.
     pub(crate) fn next(
         &self,
-        only_strays: bool,
+        wanted: Wanted,
         is_linked: impl Fn(&NodeId) -> bool,
     ) -> Option<Instant> {
-        self.candidates(only_strays, is_linked)
+        self.candidates(wanted, is_linked)
             .map(|(_, entry)| entry.next)
             .min()
     }
@@ -260,15 +315,23 @@ impl Book {
             .map(|(address, entry)| (address, entry.id.as_ref(), entry.failures))
     }
 
+    /// Returns so many of the addresses for a save: those that failed least, and of these the ones of the highest standing.
+    pub(crate) fn to_save(&self, max: usize) -> Vec<(Address, Option<NodeId>, Standing)> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_by_key(|(_, entry)| (entry.failures, std::cmp::Reverse(entry.standing)));
+        let first = entries.into_iter().take(max);
+        first
+            .map(|(address, entry)| (address.clone(), entry.id.clone(), entry.standing))
+            .collect()
+    }
+
     fn candidates(
         &self,
-        only_strays: bool,
+        wanted: Wanted,
         is_linked: impl Fn(&NodeId) -> bool,
     ) -> impl Iterator<Item = (&Address, &Entry)> {
         self.entries.iter().filter(move |(_, entry)| {
-            !entry.busy
-                && (!only_strays || entry.standing == Standing::Stray)
-                && !entry.id.as_ref().is_some_and(&is_linked)
+            !entry.busy && wanted.includes(entry) && !entry.id.as_ref().is_some_and(&is_linked)
         })
     }
 
@@ -303,7 +366,7 @@ fn salted(address: &Address, salt: u64) -> u64 {
 
 /// Returns half to one and a half of `wait`, so that those who lost a node together do not dial it
 /// together.
-pub(crate) fn spread(wait: Duration, chance: &mut Chance) -> Duration {
+fn spread(wait: Duration, chance: &mut Chance) -> Duration {
     let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX / 2);
     Duration::from_micros((micros / 2).saturating_add(chance.below(micros)))
 }
@@ -334,19 +397,19 @@ mod tests {
         book.add(&address(1), None, Standing::Told, now);
         for n in 0..40u32 {
             assert_eq!(
-                book.due(false, nobody, now),
+                book.due(Wanted::All, nobody, now),
                 Some(address(1)),
                 "attempt {n}"
             );
             book.set_busy(&address(1), Instant::ZERO);
-            assert_eq!(book.due(false, nobody, now), None);
+            assert_eq!(book.due(Wanted::All, nobody, now), None);
             let wait = book.failed(&address(1), &mut chance, now).unwrap();
             let ideal = Duration::from_secs((1u64 << n.min(6)).min(60));
             assert!(
                 wait >= ideal / 2 && wait < ideal + ideal / 2,
                 "{n}: {wait:?}"
             );
-            now = book.next(false, nobody).unwrap();
+            now = book.next(Wanted::All, nobody).unwrap();
         }
     }
 
@@ -355,14 +418,21 @@ mod tests {
         let (mut book, mut chance) = book();
         book.add_seed(&address(1), Instant::ZERO);
         book.add(&address(2), None, Standing::Stray, Instant::ZERO);
-        assert_eq!(book.due(true, nobody, Instant::ZERO), Some(address(2)));
+        assert_eq!(
+            book.due(Wanted::Strays, nobody, Instant::ZERO),
+            Some(address(2))
+        );
         book.set_busy(&address(2), Instant::ZERO);
-        assert_eq!(book.due(true, nobody, Instant::ZERO), None);
+        assert_eq!(book.due(Wanted::Strays, nobody, Instant::ZERO), None);
         book.lost(&address(2), LONG_LIFE, &mut chance, Instant::ZERO);
-        assert_eq!(book.due(true, nobody, Instant::ZERO), None, "not at once");
-        let next = book.next(true, nobody).unwrap();
+        assert_eq!(
+            book.due(Wanted::Strays, nobody, Instant::ZERO),
+            None,
+            "not at once"
+        );
+        let next = book.next(Wanted::Strays, nobody).unwrap();
         assert!(next <= Instant::ZERO.saturating_add(SECOND * 2));
-        assert_eq!(book.due(true, nobody, next), Some(address(2)));
+        assert_eq!(book.due(Wanted::Strays, nobody, next), Some(address(2)));
     }
 
     #[test]
@@ -387,7 +457,10 @@ mod tests {
         book.add(&address(1), None, Standing::Stray, Instant::ZERO);
         book.set_busy(&address(1), Instant::ZERO);
         book.forget(&address(1));
-        assert_eq!(book.due(false, nobody, Instant::ZERO), Some(address(1)));
+        assert_eq!(
+            book.due(Wanted::All, nobody, Instant::ZERO),
+            Some(address(1))
+        );
         for port in 2..50 {
             book.failed(&address(1), &mut chance, Instant::ZERO);
             book.add(&address(port), None, Standing::Stray, Instant::ZERO);
@@ -425,10 +498,32 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_has_told_of_for_days_is_forgotten_and_failing_is_no_reason() {
+        let day = |n: u64| Instant::from_micros(n * 24 * 3600 * 1_000_000);
+        let week = Duration::from_secs(7 * 24 * 3600);
+        let mut chance = Chance::new([0; 32]);
+        let mut book = Book::new(9, SECOND, SECOND);
+        book.add_seed(&address(1), day(0));
+        for port in 2..5 {
+            book.add(&address(port), None, Standing::Told, day(0));
+        }
+        for n in 1..=7 {
+            book.failed(&address(2), &mut chance, day(n));
+            book.expire(week, day(n));
+        }
+        assert_eq!(book.len(), 4, "a week has not passed");
+        book.add(&address(3), None, Standing::Hearsay, day(7));
+        book.set_busy(&address(4), day(7));
+        book.expire(week, day(8));
+        let known: Vec<u16> = book.addresses().map(|(known, ..)| known.port()).collect();
+        assert_eq!(known, [1, 3, 4], "a seed, one told of, one in use");
+    }
+
+    #[test]
     fn our_own_address_is_never_dialled() {
         let (mut book, _) = book();
         book.set_own(&address(1));
         book.add_seed(&address(1), Instant::ZERO);
-        assert_eq!(book.due(false, nobody, Instant::ZERO), None);
+        assert_eq!(book.due(Wanted::All, nobody, Instant::ZERO), None);
     }
 }

@@ -24,7 +24,8 @@ pub struct Config {
     pub advertised: Option<Address>,
 
     /// Addresses that this node dials from the start, and again for as long as it lives, whenever
-    /// it has fewer than [`max_dialed`](Self::max_dialed) dialled links.
+    /// it has fewer than [`max_dialed`](Self::max_dialed) dialled links. As long as it has no link at all, up to 16 more of them are
+    /// tried together.
     ///
     /// Default: none.
     pub seeds: Vec<Address>,
@@ -55,6 +56,12 @@ pub struct Config {
     ///
     /// Default: 1024, about 200 kB.
     pub max_addresses: usize,
+
+    /// How long an address is remembered of which nothing was heard: nobody named it, nobody was there. Seeds are not
+    /// forgotten, and a dial that failed is no reason to forget.
+    ///
+    /// Default: 7 days.
+    pub address_age: Duration,
 
     /// How many entries of a peer's list of peers are looked at; the rest is ignored.
     ///
@@ -146,6 +153,14 @@ pub struct Config {
     /// [`Event::Gap`]: crate::Event::Gap
     pub gap_grace: Duration,
 
+    /// How often the node saves what its next life needs, at least so long apart: [`Output::Persist`] is for the driver to store.
+    /// While a save is large it happens less often, so that it is not more than 256 KiB per second over the time.
+    ///
+    /// Default: none, and a node that ends is gone.
+    ///
+    /// [`Output::Persist`]: crate::Output::Persist
+    pub save_interval: Option<Duration>,
+
     /// How many message ids are remembered to recognise duplicates. At the limit the oldest are
     /// forgotten early, and an event says so.
     ///
@@ -159,20 +174,35 @@ pub struct Config {
     /// more than 61 s.
     pub seen_ttl: Duration,
 
-    /// How many messages may wait for a search for their receiver, a distant node. At the limit, or
-    /// when they are longer in all than [`link_queue_limit`](Self::link_queue_limit), a further one
+    /// How many messages may wait for a search for their receiver, a distant node. At the limit a further one
     /// is refused.
     ///
     /// Default: 256.
     pub max_searches: usize,
+
+    /// How many bytes of messages to single nodes may be on their way, until it is known what became of them. A further one is
+    /// refused with [`SendError::Full`]; one that is alone may be longer. At most 4,096 messages in any case.
+    ///
+    /// Default: 4 MiB.
+    ///
+    /// [`SendError::Full`]: crate::SendError::Full
+    pub max_posts_len: usize,
+
+    /// How long a message to one node may take until it is acknowledged. It is sent again meanwhile, by another way if one is
+    /// lost; after that the outcome is [`SendOutcome::Unacknowledged`].
+    ///
+    /// Default: 30 s.
+    ///
+    /// [`SendOutcome::Unacknowledged`]: crate::SendOutcome::Unacknowledged
+    pub send_timeout: Duration,
 
     /// How long a distant node is searched for before the outcome is a failure.
     ///
     /// Default: 10 s (guess): several dials of py2p, each of which may block it for 1 s.
     pub search_timeout: Duration,
 
-    /// How many control messages (handshakes again, peers, requests, renegotiations, unknown
-    /// whispers) of one link are looked at in one second. More are ignored, and an event says so
+    /// How many control messages (handshakes again, peers, requests, renegotiations, pings, unknown
+    /// whispers; but not those by which native nodes make their logs alike) of one link are looked at in one second. More are ignored, and an event says so
     /// once.
     ///
     /// Default: 200. A py2p with a dead table entry sends 2,000 to 4,000 requests a second.
@@ -232,7 +262,7 @@ pub struct Config {
     /// The longest wait between two attempts to dial an address. Default: 60 s.
     pub redial_max: Duration,
 
-    /// How long the node waits, spread by chance over half to one and a half of itself, before it dials an address that
+    /// How long the node waits, spread by chance over three quarters to one and a half of itself, before it dials an address that
     /// it is not linked to, whatever the number of links and of failures before. A link that leads to nodes it is
     /// linked with anyhow is dropped at once; so parts of a network that do not know of each other become one.
     ///
@@ -273,6 +303,7 @@ impl Default for Config {
             max_links: 128,
             max_pending: 32,
             max_addresses: 1024,
+            address_age: Duration::from_secs(7 * 24 * 3600),
             max_peers_entries: 256,
             max_frame_len: 4 << 20,
             max_message_len: (1 << 20) + (4 << 10),
@@ -286,9 +317,12 @@ impl Default for Config {
             have_interval: Duration::from_secs(1),
             pull_timeout: Duration::from_secs(10),
             gap_grace: Duration::from_secs(10),
+            save_interval: None,
             max_seen: 1 << 20,
             seen_ttl: Duration::from_secs(75),
             max_searches: 256,
+            max_posts_len: 4 << 20,
+            send_timeout: Duration::from_secs(30),
             search_timeout: Duration::from_secs(10),
             max_control_rate: 200,
             peers_interval: Duration::from_secs(1),
@@ -378,6 +412,11 @@ impl Config {
                 self.seen_ttl > Duration::from_secs(61),
                 "seen_ttl",
                 "must be more than 61 s, the time for which legacy nodes relay",
+            ),
+            (
+                self.search_timeout <= self.send_timeout,
+                "search_timeout",
+                "must not be above send_timeout",
             ),
             (
                 self.max_control_rate > 0,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::frontier::{Frontiers, Stream};
-use crate::id::NodeId;
+use crate::id::{MessageId, NodeId};
 use crate::log::{Arrival, Evicted, Limits, Log};
 use crate::output::LinkId;
 use crate::ranges::Ranges;
@@ -49,11 +49,24 @@ pub(crate) struct Delivery {
     pub(crate) news: usize,
     /// The links at which it may be worth asking for more.
     pub(crate) to_pull: BTreeSet<LinkId>,
+    /// Broadcasts of earlier lives of this node that no neighbour is known to have.
+    pub(crate) carried: Vec<Carried>,
+    /// What the application has, and has not said that it is done with.
+    pub(crate) unacknowledged: BTreeMap<Stream, Ranges>,
+    /// The same of messages without names.
+    pub(crate) unacknowledged_ids: BTreeSet<MessageId>,
+    /// Of each stream some of which left the log: the youngest of that.
+    pub(crate) unkept: BTreeMap<Stream, Unkept>,
+    /// What the application was done with in an earlier life, beyond what it was not.
+    pub(crate) done_before: BTreeMap<Stream, Ranges>,
     /// Kept to be used again.
     pub(crate) evicted: Vec<Evicted>,
+    max_streams: usize,
     /// When this node was made, less what it wants of the time before.
     born: Instant,
     catch_up: Duration,
+    /// The same of messages without names.
+    nameless_catch_up: Duration,
 }
 
 /// How far the application is in one stream.
@@ -70,6 +83,30 @@ pub(crate) struct Order {
 pub(crate) struct Doomed {
     pub(crate) ranges: Ranges,
     pub(crate) at: Instant,
+}
+
+/// A broadcast of an earlier life of this node. It is pinned in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    pub(crate) stream: Stream,
+    pub(crate) sequence: u64,
+    pub(crate) arrival: Arrival,
+}
+
+/// A message that is not in the log any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unkept {
+    pub(crate) sequence: u64,
+    pub(crate) at: Instant,
+    /// How old it was at that time, at least.
+    pub(crate) age: Duration,
+}
+
+impl Unkept {
+    pub(crate) const fn age(&self, now: Instant) -> Duration {
+        self.age
+            .saturating_add(now.saturating_duration_since(self.at))
+    }
 }
 
 /// What is remembered of a legacy neighbour whose link ended.
@@ -100,9 +137,16 @@ impl Delivery {
             lost: BTreeMap::new(),
             news: 0,
             to_pull: BTreeSet::new(),
+            carried: Vec::new(),
+            unacknowledged: BTreeMap::new(),
+            unacknowledged_ids: BTreeSet::new(),
+            unkept: BTreeMap::new(),
+            done_before: BTreeMap::new(),
             evicted: Vec::new(),
+            max_streams: config.max_streams,
             born: now,
             catch_up: config.catch_up,
+            nameless_catch_up: config.catch_up,
         }
     }
 
@@ -112,10 +156,41 @@ impl Delivery {
             .saturating_add(self.catch_up)
     }
 
+    /// The same of messages without names, of which it is less well known what was here in an earlier life.
+    pub(crate) const fn nameless_reach(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.born)
+            .saturating_add(self.nameless_catch_up)
+    }
+
+    /// Lets the application have what is not older than this at the node's birth, since it was there in an earlier life.
+    /// `knows_ids` is whether it is known of all messages without names that were here then.
+    pub(crate) fn extend_reach(&mut self, before: Duration, knows_ids: bool) {
+        self.catch_up = self.catch_up.max(before);
+        self.nameless_catch_up = if knows_ids {
+            self.catch_up
+        } else {
+            Duration::ZERO
+        };
+    }
+
     /// Forgets all about a stream but what is in the log.
     pub(crate) fn forget(&mut self, stream: &Stream) {
         self.order.remove(stream);
+        self.unacknowledged.remove(stream);
+        self.done_before.remove(stream);
+        self.unkept.remove(stream);
         self.doomed.remove(stream);
+    }
+
+    /// Notes that a message is not in the log any more.
+    pub(crate) fn note_unkept(&mut self, stream: &Stream, unkept: Unkept) {
+        if self.frontiers.get(stream).is_none() {
+            return;
+        }
+        let youngest = self.unkept.entry(stream.clone()).or_insert(unkept);
+        if youngest.sequence < unkept.sequence {
+            *youngest = unkept;
+        }
     }
 
     /// Marks what is missing as asked for in vain.
@@ -159,18 +234,34 @@ impl Delivery {
     pub(crate) fn memory(&self) -> usize {
         const ORDER_COST: usize = 160;
         const ID_COST: usize = 64;
+        let open = self
+            .unacknowledged
+            .values()
+            .chain(self.done_before.values());
         self.log.memory()
             + self.frontiers.memory()
             + self.order.len() * ORDER_COST
             + self.doomed.len() * ORDER_COST
             + self.ids.len() * ID_COST
+            + self.lost.len() * ORDER_COST
+            + self.carried.len() * ORDER_COST
+            + self.unkept.len() * ORDER_COST
+            + self.unacknowledged_ids.len() * ID_COST
+            + open
+                .map(|open| ORDER_COST + open.range_count() * 16)
+                .sum::<usize>()
+            + self
+                .doomed
+                .values()
+                .map(|doomed| doomed.ranges.range_count() * 16)
+                .sum::<usize>()
     }
 
     pub(crate) fn check_invariants(&self) {
         self.frontiers.check_invariants();
         debug_assert!(
-            self.order.len() <= self.frontiers.len(),
-            "what is ordered is known"
+            self.order.len() <= self.frontiers.len() + self.max_streams,
+            "what is ordered is known, or was in an earlier life"
         );
     }
 }

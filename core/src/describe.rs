@@ -6,6 +6,7 @@ use crate::frame::{FrameReader, PREFIX_LEN, open};
 use crate::id::MessageId;
 use crate::wire::control::Control;
 use crate::wire::fault::ControlFault;
+use crate::wire::letter::{Content, Letter, Seek};
 use crate::wire::message::{MainType, Packed, Sender, WireSubFlag};
 use crate::wire::msgpack::MAX_DEPTH;
 use crate::wire::native::{Native, kind};
@@ -91,6 +92,12 @@ fn what(packed: &Packed) -> String {
             kind::CONFIRM => "confirm".to_owned(),
             kind::GOODBYE => "goodbye".to_owned(),
             kind::BEACON => "beacon".to_owned(),
+            kind::SEEK => told(Seek::parse(&native), |seek| {
+                format!("seek {:?}", seek.wanted)
+            }),
+            kind::LETTER => told(Letter::parse(&native), |letter| {
+                letter.map_or_else(|| "letter".to_owned(), |letter| carried(&letter))
+            }),
             _ => sync(&native),
         },
     }
@@ -124,6 +131,22 @@ fn sync(native: &Native) -> String {
 
 fn told<T>(parsed: Result<T, ControlFault>, words: impl FnOnce(T) -> String) -> String {
     parsed.map_or_else(|fault| format!("malformed {fault}"), words)
+}
+
+fn carried(letter: &Letter) -> String {
+    let what = match &letter.content {
+        Content::Message { packed, .. } => {
+            let id = MessageId::of(packed);
+            match Packed::parse(id, packed.clone(), MAX_DEPTH) {
+                Ok(packed) => user(&packed),
+                Err(fault) => fault.to_string(),
+            }
+        }
+        Content::Receipt { receipt, .. } => format!("{receipt:?}"),
+        Content::NoWay { lost, why, .. } => format!("no way to {lost:?}: {why:?}"),
+        Content::Found { wanted, .. } => format!("found {wanted:?}"),
+    };
+    format!("letter to {:?}: {what}", letter.to)
 }
 
 fn repaired(repair: &Repair) -> String {

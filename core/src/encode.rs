@@ -32,7 +32,9 @@ impl Encoder {
     pub(crate) fn relayed(opened: &Opened, frame: Frame) -> Self {
         let mut encoder = Self::new(opened.id, opened.packed.clone());
         let bytes = frame.into_bytes();
-        if opened.method.is_none() || bytes.len().is_multiple_of(ALIGNMENT) {
+        // What was compressed but not padded for py2p is made anew, where that is of use.
+        let is_padded = bytes.len().is_multiple_of(ALIGNMENT);
+        if is_padded || !opened.method.is_some_and(Method::allows_padding) {
             encoder.frames.push((opened.method, bytes));
         }
         encoder
@@ -151,13 +153,17 @@ mod tests {
 
     #[test]
     fn a_relayed_message_goes_out_as_it_came() {
-        let packed = Bytes::from(vec![7; 100]);
-        let came = Encoder::new(MessageId::of(&packed), packed).frame(None);
-        let mut input = &came[..];
-        let frame = FrameReader::new(1000).take(&mut input).unwrap().unwrap();
-        let opened = open(&frame.body(), None, 1000).unwrap();
-        let pointer = frame.clone().into_bytes().as_ptr();
-        let relayed = Encoder::relayed(&opened, frame).frame(None);
-        assert_eq!((relayed.as_ptr(), relayed), (pointer, came));
+        for method in Method::built().map(Some).chain([None]) {
+            for len in 100..108 {
+                let packed = Bytes::from(vec![7; len]);
+                let came = Encoder::new(MessageId::of(&packed), packed).frame(method);
+                let mut input = &came[..];
+                let frame = FrameReader::new(1000).take(&mut input).unwrap().unwrap();
+                let opened = open(&frame.body(), None, 1000).unwrap();
+                let pointer = frame.clone().into_bytes().as_ptr();
+                let relayed = Encoder::relayed(&opened, frame).frame(method);
+                assert_eq!((relayed.as_ptr(), relayed), (pointer, came), "{method:?}");
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use crate::address::Address;
 use crate::id::{NodeId, ProtocolId};
 use crate::output::LinkId;
+use crate::save::SaveError;
 use crate::wire::fault::{ControlFault, MessageFault};
 use crate::wire::payload::SubFlag;
 use crate::wire::refusal::PayloadFault;
@@ -28,11 +29,52 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// Why a node cannot go on from what was saved. Nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The configuration cannot work.
+    Config(ConfigError),
+    /// The bytes are not what a node of this network saves, or not all of it.
+    Save(SaveError),
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Save(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(match self {
+            Self::Config(error) => error,
+            Self::Save(error) => error,
+        })
+    }
+}
+
+impl From<ConfigError> for RestoreError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<SaveError> for RestoreError {
+    fn from(error: SaveError) -> Self {
+        Self::Save(error)
+    }
+}
+
 /// Why a message was not accepted. Nothing was sent, and nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The packed message would be longer than [`Config::max_message_len`](crate::Config::max_message_len).
+    /// The packed message would be longer than [`Config::max_message_len`](crate::Config::max_message_len); or, of a
+    /// broadcast, than this node's half of [`Config::log_len`](crate::Config::log_len).
     TooLong {
         /// Its length in bytes.
         len: usize,

@@ -33,8 +33,12 @@ pub(crate) struct Feed {
     /// Whether the logs are being compared for the first time: until that is done, the link gets no message of the log but
     /// those that the peer asks for, so that nothing arrives there before what came before it.
     pub(crate) is_comparing: bool,
+    /// The last of this node's own messages that the peer is to ask for, if it lacks them: later ones it is sent unasked.
+    pub(crate) compared_to: u64,
     /// The version of the frontiers that the peer was told last.
     pub(crate) told: Option<u64>,
+    /// Changes of the frontiers since then that the peer need not be told: it said that it has the same.
+    known: Vec<u64>,
     /// Whether the peer was told all there was, and has not answered yet.
     pub(crate) awaits_want: bool,
     /// How old a message was, when the peer said so, that its application was to get; and when that was.
@@ -59,6 +63,8 @@ pub(crate) struct Feed {
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) ranges: Ranges,
+    /// What the peer had and has no more, as long as no message of the stream has come.
+    pub(crate) gone: Ranges,
     /// The first sequence that is not too old for this node's application, if the peer knows it.
     pub(crate) from: Option<u64>,
 }
@@ -77,7 +83,9 @@ impl Feed {
         Self {
             behind: None,
             is_comparing: false,
+            compared_to: 0,
             told: None,
+            known: Vec::new(),
             awaits_want: false,
             reach: (Duration::MAX, now),
             holds: StreamFrontier::default(),
@@ -103,15 +111,36 @@ impl Feed {
         reach.saturating_add(now.saturating_duration_since(at))
     }
 
+    /// Notes that the peer has what a change of the frontiers led to.
+    pub(crate) fn note_known(&mut self, version: u64) {
+        if self.known.len() < MAX_OFFERS && self.told.is_some_and(|told| told < version) {
+            self.known.push(version);
+        }
+    }
+
+    /// Notes that the peer is told all up to a version. Returns the changes among them that it knows, ascending.
+    pub(crate) fn tell(&mut self, version: u64) -> Vec<u64> {
+        self.told = Some(version);
+        let mut known = std::mem::take(&mut self.known);
+        known.sort_unstable();
+        known
+    }
+
     /// Takes what a peer offers of one stream, in place of what it offered before.
     pub(crate) fn offer(&mut self, stream: Stream, mut offer: Offer) {
         offer.ranges.truncate(MAX_OFFERED_RANGES);
+        offer.gone.truncate(MAX_OFFERED_RANGES);
         let is_known = self.offers.contains_key(&stream);
-        if offer.ranges.is_empty() && offer.from.is_none() {
+        if offer.ranges.is_empty() && offer.from.is_none() && offer.gone.is_empty() {
             self.offers.remove(&stream);
         } else if is_known || self.offers.len() < MAX_OFFERS {
             self.offers.insert(stream, offer);
         }
+    }
+
+    /// Forgets what a peer offered of one stream.
+    pub(crate) fn forget_offer(&mut self, stream: &Stream) {
+        self.offers.remove(stream);
     }
 
     pub(crate) fn offer_id(&mut self, id: MessageId) {
@@ -206,7 +235,9 @@ impl Feed {
     /// Returns about how many bytes all this takes.
     pub(crate) fn memory(&self) -> usize {
         let ranges = self.offers.values().map(|offer| &offer.ranges);
+        let gone = self.offers.values().map(|offer| &offer.gone);
         let ranges: usize = ranges
+            .chain(gone)
             .chain(self.asked.values())
             .map(Ranges::range_count)
             .sum();
@@ -214,6 +245,7 @@ impl Feed {
             + ranges * 16
             + (self.offered_ids.len() + self.asked_ids.len()) * 40
             + self.repairs.len() * size_of::<Request>()
+            + self.known.len() * size_of::<u64>()
     }
 
     pub(crate) fn check_invariants(&self) {
@@ -258,15 +290,30 @@ mod tests {
     #[test]
     fn what_a_peer_makes_us_keep_is_bounded() {
         let mut feed = Feed::new(Instant::from_micros(0));
+        feed.tell(0);
         for n in 1..10_000 {
             let ranges = (0..1000).map(|at| (2 * at, 2 * at)).collect();
             let from = None;
-            feed.offer(stream(n), Offer { ranges, from });
+            let gone = Ranges::new();
+            feed.offer(stream(n), Offer { ranges, gone, from });
             feed.offer_id(MessageId::of(&n.to_be_bytes()));
             feed.request(Request::Range(stream(n), 1, u64::MAX));
+            feed.note_known(n);
         }
         feed.check_invariants();
         assert!(feed.memory() < 20 << 20, "{} bytes", feed.memory());
+    }
+
+    #[test]
+    fn what_a_peer_knows_is_what_it_was_not_told() {
+        let mut feed = Feed::new(Instant::from_micros(0));
+        feed.note_known(1);
+        assert_eq!(feed.tell(3), [0; 0], "it was told nothing before");
+        for version in [5, 3, 4] {
+            feed.note_known(version);
+        }
+        assert_eq!(feed.tell(5), [4, 5]);
+        assert_eq!(feed.tell(6), [0; 0], "it is told once");
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Traits {
     pub(crate) renegotiates: bool,
     /// Whether it may be sent a response to its own request for a node.
     pub(crate) takes_responses: bool,
+    /// Whether it answers, on the link and in turn, where this node is: by that it tells how far it has come.
+    pub(crate) gives_receipts: bool,
     /// Whether a second link to it stays open, idle and unanswered, because closing it would
     /// cost the peer its links to others of its kind.
     pub(crate) keeps_spares: bool,
@@ -93,6 +95,7 @@ const NATIVE: Traits = Traits {
     no_address: NoAddress::Nil,
     renegotiates: true,
     takes_responses: true,
+    gives_receipts: false,
     keeps_spares: false,
     reintroduce: false,
     window: false,
@@ -110,6 +113,7 @@ const PY2P: Traits = Traits {
     no_address: NoAddress::Nil,
     renegotiates: true,
     takes_responses: true,
+    gives_receipts: true,
     keeps_spares: true,
     reintroduce: false,
     window: true,
@@ -131,6 +135,7 @@ const JS2P: Traits = Traits {
     renegotiates: false,
     // It dials the node, then throws, and closes the link that brought the response.
     takes_responses: false,
+    gives_receipts: true,
     keeps_spares: false,
     // It deletes its table entry when either link closes.
     reintroduce: true,
@@ -150,6 +155,7 @@ const OTHER: Traits = Traits {
     no_address: NoAddress::NilPair,
     renegotiates: false,
     takes_responses: false,
+    gives_receipts: false,
     keeps_spares: true,
     reintroduce: true,
     window: true,

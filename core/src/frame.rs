@@ -84,6 +84,26 @@ impl FrameReader {
         Ok(Some(Frame(self.partial.split().freeze())))
     }
 
+    /// Passes over the frame at the front of `input`, without a copy of it, if all of it is there and `is_known` says
+    /// so of an id that it [may carry](carried_ids). Returns whether it did.
+    pub(crate) fn skip(&self, input: &mut &[u8], is_known: impl Fn(&MessageId) -> bool) -> bool {
+        if !self.partial.is_empty() {
+            return false;
+        }
+        // What breaks a rule is for `take` to tell.
+        let Ok(Some(len)) = announced_len(input, self.limit) else {
+            return false;
+        };
+        let Some((frame, rest)) = input.split_at_checked(PREFIX_LEN + len) else {
+            return false;
+        };
+        let skips = carried_ids(&frame[PREFIX_LEN..]).any(|id| is_known(&id));
+        if skips {
+            *input = rest;
+        }
+        skips
+    }
+
     /// Moves bytes from the front of `input` until there are `len` of the frame.
     fn fill(&mut self, len: usize, input: &mut &[u8]) {
         let n = input.len().min(len - self.partial.len());
@@ -110,6 +130,43 @@ fn announced_len(bytes: &[u8], limit: usize) -> Result<Option<usize>, PeerFault>
         return Err(PeerFault::FrameTooShort { len });
     }
     Ok(Some(len))
+}
+
+/// Returns the ids that a body says it carries, at a glance: if it is plain, and if it is compressed by snappy.
+///
+/// Nothing here is checked. Whether a body is worth opening can be told by it, and no more.
+pub(crate) fn carried_ids(body: &[u8]) -> impl Iterator<Item = MessageId> {
+    let plain = body.first_chunk::<CHECKSUM_LEN>();
+    let ids = plain.into_iter().chain(snappy_start(body));
+    ids.map(|id| MessageId::from_bytes(*id))
+}
+
+/// Returns the first bytes of what a snappy block holds, if it is one that begins with at least so many as they are: a
+/// checksum does not repeat itself, so one at the front is never written otherwise.
+fn snappy_start(body: &[u8]) -> Option<&[u8; CHECKSUM_LEN]> {
+    // The length of the whole, seven bits in each byte.
+    let end = body.iter().take(5).position(|byte| byte & 0x80 == 0)?;
+    let (head, rest) = body.split_at(end + 1);
+    let len = head
+        .iter()
+        .rev()
+        .fold(0, |len, byte| len << 7 | usize::from(byte & 0x7f));
+    if len < body.len() {
+        // It would have been sent as it is.
+        return None;
+    }
+    // The mark of bytes that are there as they are: two bits of zero, and their number less one, or how long that is.
+    let (mark, rest) = rest.split_first()?;
+    let (count, start) = match (mark & 3, usize::from(mark >> 2)) {
+        (0, count @ ..60) => (count, 0),
+        (0, 60) => (usize::from(*rest.first()?), 1),
+        (0, 61) => (usize::from(u16::from_le_bytes(*rest.first_chunk()?)), 2),
+        _ => return None,
+    };
+    if count + 1 < CHECKSUM_LEN {
+        return None;
+    }
+    rest.get(start..)?.first_chunk()
 }
 
 /// A body that was opened: its checksum fits.
@@ -220,6 +277,49 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_passed_over_when_all_of_it_is_there_and_known() {
+        let stream = [frame(&[7; 40]), frame(&[8; 40])].concat();
+        let (limit, is_seven) = (100, |id: &MessageId| *id.as_bytes() == [7; 32]);
+        let mut reader = FrameReader::new(limit);
+        let mut input = &stream[..43];
+        assert!(!reader.skip(&mut input, is_seven), "a byte is missing");
+        input = &stream[..];
+        assert!(reader.skip(&mut input, is_seven));
+        assert!(!reader.skip(&mut input, is_seven), "another one");
+        assert_eq!(input.len(), 44);
+        assert_eq!(reader.take(&mut &input[..20]), Ok(None));
+        let mut again = &stream[..];
+        assert!(!reader.skip(&mut again, is_seven), "within a frame");
+        let long = frame(&[7; 101]);
+        assert!(!FrameReader::new(limit).skip(&mut &long[..], is_seven));
+    }
+
+    #[cfg(feature = "snappy")]
+    #[test]
+    fn the_id_of_a_compressed_message_is_seen_at_a_glance() {
+        use crate::encode::Encoder;
+
+        for len in [40, 60, 300, 70_000] {
+            let packed = Bytes::from(vec![7; len]);
+            let id = MessageId::of(&packed);
+            let mut encoder = Encoder::new(id, packed);
+            let compressed = encoder.frame(Some(Method::Snappy));
+            assert!(compressed.len() < encoder.plain_len());
+            let body = &compressed[PREFIX_LEN..];
+            assert_eq!(snappy_start(body), Some(id.as_bytes()), "{len} bytes");
+            assert!(carried_ids(body).any(|carried| carried == id));
+            let plain = encoder.frame(None);
+            assert_eq!(carried_ids(&plain[PREFIX_LEN..]).next(), Some(id));
+            for cut in 0..36 {
+                assert_eq!(
+                    snappy_start(&body[..cut.min(body.len())]).filter(|_| cut < 34),
+                    None
+                );
+            }
+        }
+    }
+
+    #[test]
     fn an_announced_length_alone_costs_little_memory() {
         let mut reader = FrameReader::new(1 << 30);
         let prefix = u32::to_be_bytes(1 << 30);
@@ -268,6 +368,7 @@ mod tests {
 
         #[test]
         fn no_body_makes_opening_panic(body: Vec<u8>) {
+            carried_ids(&body).for_each(drop);
             let _ = open(&Bytes::from(body), Some(Method::Snappy), 4096);
         }
     }

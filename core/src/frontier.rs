@@ -272,15 +272,21 @@ impl Frontiers {
         self.version
     }
 
-    /// Returns the streams that changed after this version, in the order of their last changes. All of
+    /// Returns the version that the last change of a stream made, if it is known to be just this.
+    pub(crate) fn version_of(&self, stream: &Stream, known: &StreamFrontier) -> Option<u64> {
+        let entry = self.entries.get(stream)?;
+        (entry.known == *known).then_some(entry.changed)
+    }
+
+    /// Returns the streams that changed after this version, each with the version of its change, in the order of their last changes. All of
     /// them, after version 0.
     pub(crate) fn changed_since(
         &self,
         version: u64,
-    ) -> impl Iterator<Item = (&Stream, &StreamFrontier)> {
+    ) -> impl Iterator<Item = (u64, &Stream, &StreamFrontier)> {
         let changed = (Bound::Excluded(version), Bound::Unbounded);
         let changed = self.by_change.range(changed);
-        changed.filter_map(|(_, stream)| Some((stream, self.get(stream)?)))
+        changed.filter_map(|(version, stream)| Some((*version, stream, self.get(stream)?)))
     }
 
     /// Returns how many streams are known.

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,8 +18,13 @@ use crate::wire::base58;
 ///
 /// `Ord` is the order of the texts. Which of two nodes keeps the link it dialled is another question, answered
 /// by [`NodeId::outranks`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(Arc<str>);
+#[derive(Clone)]
+pub struct NodeId {
+    /// The first eight bytes of the text, as a number of the same order: it tells nearly all ids apart, and is at hand
+    /// where the text is a look-up away. Tables of ids are what a node looks at most.
+    start: u64,
+    text: Arc<str>,
+}
 
 impl NodeId {
     /// The longest id that is taken, in bytes of UTF-8.
@@ -39,7 +45,18 @@ impl NodeId {
         if text.len() > Self::MAX_LEN {
             return Err(NodeIdError::TooLong { len: text.len() });
         }
-        Ok(Self(Arc::from(text)))
+        Ok(Self::of(text))
+    }
+
+    fn of(text: &str) -> Self {
+        let mut start = [0; 8];
+        for (byte, of_text) in start.iter_mut().zip(text.bytes()) {
+            *byte = of_text;
+        }
+        Self {
+            start: u64::from_be_bytes(start),
+            text: Arc::from(text),
+        }
     }
 
     /// Makes the id of a node from where it can be reached, its network and a salt.
@@ -57,7 +74,7 @@ impl NodeId {
             .chain_update(protocol.as_str())
             .chain_update(salt)
             .finalize();
-        Self(Arc::from(base58::integer(&hash)))
+        Self::of(&base58::integer(&hash))
     }
 
     /// Whether this id is the larger base58 integer.
@@ -71,7 +88,10 @@ impl NodeId {
     }
 
     fn cmp_rank(&self, other: &Self) -> Ordering {
-        let (mine, theirs) = (significant_digits(&self.0), significant_digits(&other.0));
+        let (mine, theirs) = (
+            significant_digits(&self.text),
+            significant_digits(&other.text),
+        );
         mine.len()
             .cmp(&theirs.len())
             .then_with(|| mine.cmp(theirs))
@@ -82,7 +102,7 @@ impl NodeId {
     /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -91,9 +111,40 @@ fn significant_digits(id: &str) -> &str {
     id.trim_start_matches('1')
 }
 
+impl PartialEq for NodeId {
+    fn eq(&self, other: &Self) -> bool {
+        // An `Arc` is equal to itself without a look at the text.
+        self.start == other.start && self.text == other.text
+    }
+}
+
+impl Eq for NodeId {}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match self.start.cmp(&other.start) {
+            Ordering::Equal if Arc::ptr_eq(&self.text, &other.text) => Ordering::Equal,
+            Ordering::Equal => self.text.cmp(&other.text),
+            unequal @ (Ordering::Less | Ordering::Greater) => unequal,
+        }
+    }
+}
+
+impl Hash for NodeId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
 impl AsRef<str> for NodeId {
     fn as_ref(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -107,7 +158,7 @@ impl FromStr for NodeId {
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
@@ -115,7 +166,7 @@ impl fmt::Display for NodeId {
 impl fmt::Debug for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NodeId(")?;
-        write_start(f, &self.0)?;
+        write_start(f, &self.text)?;
         f.write_str(")")
     }
 }
@@ -348,6 +399,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn ids_are_in_the_order_of_their_texts(a in "[\\x00a-bé]{1,10}", b in "[\\x00a-bé]{1,10}") {
+            let (one, other) = (NodeId::new(&a).unwrap(), NodeId::new(&b).unwrap());
+            prop_assert_eq!(one.cmp(&other), a.cmp(&b));
+            prop_assert_eq!(one == other, a == b);
+            prop_assert_eq!(one.cmp(&one.clone()), std::cmp::Ordering::Equal);
+        }
+
         #[test]
         fn of_two_ids_one_outranks_the_other(a in "[1-3éz]{1,4}", b in "[1-3éz]{1,4}") {
             let (one, other) = (NodeId::new(&a).unwrap(), NodeId::new(&b).unwrap());

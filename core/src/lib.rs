@@ -9,7 +9,7 @@
 //! source of chance. Bytes, link changes, the application's wishes and the time go in; a queue of
 //! things to do and one deadline come out. So it runs on any runtime or none, and the same inputs
 //! give the same outputs, byte for byte, on every machine. Most programs will want an adapter instead:
-//! `rs2p-smol`.
+//! `rs2p-smol` or `rs2p-tokio`.
 //!
 //! # The contract
 //!
@@ -76,7 +76,7 @@
 //!         Output::Send { bytes, .. } => nodes[other].handle_bytes(links[other], &bytes, now),
 //!         Output::Close(..) => nodes[other].handle_closed(links[other], now),
 //!         Output::Message(message) => heard.push((n, message.text())),
-//!         Output::CancelDial(_) | Output::Event(_) => {}
+//!         Output::CancelDial(_) | Output::Event(_) | Output::Persist(_) => {}
 //!     }
 //!     if nodes[0].peers().count() == 1 && heard.is_empty() && nodes[1].peers().count() == 1 {
 //!         nodes[0].broadcast("fire", now)?;
@@ -87,14 +87,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What it does today
+//! A driver over real sockets, with a thread for whatever blocks and no runtime at all, is
+//! `core/examples/threads.rs`.
 //!
-//! - A broadcast is passed on by every node that has not seen it, and delivered once by each within
-//!   the time for which ids are remembered ([`Config::seen_ttl`]). Equal broadcasts are different messages.
-//! - A link that ends is made again, with backoff and for as long as the node lives. What was under
-//!   way on it when it ended is lost: the protocol of py2p and js2p has no acknowledgement.
-//! - A message to one node goes to a neighbour directly; another node is searched for and dialled. What became
-//!   of it is told as a [`SendOutcome`].
+//! # What it promises
+//!
+//! Among native nodes, for each broadcast that is still in the log of a node which is linked, directly or through others, to
+//! one that lacks it:
+//!
+//! - Every participant delivers it once, however it came, and each sender's in the order in which they were sent: across broken
+//!   links, partitions of up to [`Config::log_age`], and restarts. No node's clock matters.
+//! - What cannot be had any more is told as [`Event::Gap`], with its sender and sequences. There is no silent loss.
+//! - A broadcast that was accepted is kept until a neighbour has it, however long there is none. One for which there is no
+//!   room is refused at the call.
+//! - A slow link costs its queue and a mark in the log, and nobody else's time.
+//!
+//! For legacy nodes it is what their protocol allows: a broadcast spreads while they are linked, a neighbour that was
+//! lost gets what it missed of the last minute, equal broadcasts all arrive. A neighbour whose clock is wrong by a minute
+//! drops what it hears; [`Event::ClockSkew`] tells.
+//!
+//! A message to one node ([`MeshState::send_to`], [`MeshState::reply`]) is carried by native nodes from link to link, to nodes that
+//! cannot be dialled as well, delivered at most once, and acknowledged: [`SendOutcome`] says what became of it.
+//!
+//! With [`Config::save_interval`] a node gives out what its next life needs ([`Output::Persist`]), and
+//! [`MeshState::restore`] goes on from it: with the same id, in an epoch of its own, and without delivering again what the application
+//! had [acknowledged](MeshState::acknowledge).
 //!
 //! # What it does not do
 //!
@@ -126,31 +143,38 @@ mod frontier;
 mod id;
 mod island;
 mod link;
+mod links;
 mod log;
 #[cfg(feature = "marks")]
 mod marks;
 mod message;
 mod outbox;
 mod output;
+mod post;
 mod protocol;
 mod ranges;
+mod receipts;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod save;
 mod search;
 mod seen;
+mod skew;
 mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
 mod time;
 mod timers;
+mod ways;
 mod wire;
 
 pub use address::{Address, ParseAddressError};
 pub use config::Config;
 pub use describe::describe;
 pub use error::{
-    AcceptError, CloseReason, ConfigError, ConnectError, DialFailure, PeerFault, SendError,
+    AcceptError, CloseReason, ConfigError, ConnectError, DialFailure, PeerFault, RestoreError,
+    SendError,
 };
 pub use id::{MessageId, NodeId, NodeIdError, ProtocolId};
 #[cfg(feature = "marks")]
@@ -163,6 +187,7 @@ pub use output::{
 pub use protocol::{Encryption, Protocol};
 #[cfg(feature = "sabotage")]
 pub use sabotage::Sabotage;
+pub use save::SaveError;
 pub use snapshot::{AddressInfo, LinkInfo, LinkState, LogInfo, Snapshot};
 pub use state::MeshState;
 pub use time::{Instant, UnixTime};

@@ -14,6 +14,8 @@ use crate::id::{IdForm, NodeId};
 use crate::island::Beacon;
 use crate::outbox::Outbox;
 use crate::output::{DialId, LinkId, PeerInfo, PeerKind, Side};
+use crate::receipts::Receipts;
+use crate::skew::Skew;
 use crate::time::Instant;
 use crate::wire::compress::Method;
 use crate::wire::native::Goodbye;
@@ -71,6 +73,8 @@ pub(crate) struct Link {
     pub(crate) established_at: Option<Instant>,
     /// The methods that the peer listed last.
     pub(crate) listed: Vec<Method>,
+    /// Whether the peer carries letters, by its hello.
+    pub(crate) carries_letters: bool,
     /// The longest frame body that the peer takes, by its hello.
     pub(crate) max_frame_len: usize,
     /// The method of the last frame that came.
@@ -86,6 +90,8 @@ pub(crate) struct Link {
     pub(crate) held_back: HeldBack,
     /// What it still has to be sent of the log.
     pub(crate) feed: Feed,
+    /// How far a legacy peer has come with what it was sent.
+    pub(crate) receipts: Receipts,
     /// When it took bytes last.
     pub(crate) progress_at: Instant,
     /// Whether the next frame has to wait for the pacing timer.
@@ -95,6 +101,8 @@ pub(crate) struct Link {
     /// When something was sent that the peer answers.
     pub(crate) asked_at: Option<Instant>,
     pub(crate) round_trip: Option<Duration>,
+    /// What a legacy peer's messages tell of its clock.
+    pub(crate) skew: Skew,
     pub(crate) control: ControlRate,
     /// When the peer was last told of others.
     pub(crate) told_at: Option<Instant>,
@@ -130,6 +138,7 @@ impl Link {
             is_accepted: false,
             established_at: None,
             listed: Vec::new(),
+            carries_letters: false,
             max_frame_len: usize::MAX,
             last_method: None,
             renegotiated: false,
@@ -142,11 +151,13 @@ impl Link {
             ),
             held_back: HeldBack::default(),
             feed: Feed::new(now),
+            receipts: Receipts::new(),
             progress_at: now,
             paced: false,
             heard_at: now,
             asked_at: None,
             round_trip: None,
+            skew: Skew::default(),
             control: ControlRate::default(),
             told_at: None,
             is_probe: false,
@@ -208,6 +219,7 @@ impl Link {
     pub(crate) fn check_invariants(&self) {
         self.outbox.check_invariants();
         self.feed.check_invariants();
+        self.receipts.check_invariants();
         let is_known = self.card.is_some();
         match self.stage {
             Stage::Greeting => debug_assert!(!is_known, "{}: known, and greeting", self.id),

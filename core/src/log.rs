@@ -380,6 +380,11 @@ impl Log {
         self.pinned_len.saturating_add(cost) <= max_len && self.pinned_count < max_count
     }
 
+    /// Returns how long a message of the log's owner may be at most, packed: it has to fit into the owner's share.
+    pub(crate) fn longest_own(&self) -> usize {
+        self.limits.share(true).0.saturating_sub(ENTRY_LEN)
+    }
+
     /// Returns how many messages are here.
     pub(crate) const fn count(&self) -> usize {
         self.count

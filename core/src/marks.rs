@@ -156,6 +156,8 @@ pub enum Mark {
     SeenOverflow,
     /// A broadcast was too old for the legacy rule.
     Expired,
+    /// The clock of a legacy neighbour was told to be wrong.
+    ClockSkew,
     /// A message was kept from a peer that could not live with it.
     Withheld,
     /// A number was added to a message, that it differ from an equal one.
@@ -169,6 +171,22 @@ pub enum Mark {
     ResponseGiven,
     /// A request for a node was not answered, since the response would break who asked.
     ResponseMuted,
+    /// A letter was passed on.
+    LetterCarried,
+    /// A letter brought a message for this node.
+    LetterTaken,
+    /// A letter came again, and only its receipt was sent.
+    LetterRepeated,
+    /// A letter's message was handed to a legacy neighbour.
+    LetterHandedOver,
+    /// A letter could not be passed on, and its sender was told.
+    LetterStuck,
+    /// What the next life of the node needs was given out to be stored.
+    Persisted,
+    /// A message to one node was sent again.
+    PostRetried,
+    /// A search by native nodes was answered.
+    SeekAnswered,
     /// A search of ours was answered, and the node is dialled.
     SearchAnswered,
     /// A search of ours was given up.

@@ -11,7 +11,7 @@ use crate::wire::value::Value;
 pub enum MessageKind {
     /// To every participant.
     Broadcast,
-    /// To one neighbour, or to all neighbours, and no further.
+    /// To one node, or to all neighbours, and no further.
     Whisper,
 }
 

@@ -169,6 +169,10 @@ pub enum Output {
     Close(LinkId, CloseReason),
     /// A message for the application.
     Message(Message),
+    /// Store these bytes in the place of the last ones, so that one of the two is whole whatever happens. The next life of
+    /// the node goes on from them: see [`MeshState::restore`](crate::MeshState::restore). Only with
+    /// [`Config::save_interval`](crate::Config::save_interval). They need not be stored at once, and of several the last is enough.
+    Persist(Bytes),
     /// Something that the application may want to know. It may be ignored.
     Event(Event),
 }
@@ -253,6 +257,18 @@ pub enum Event {
         /// By how many seconds it is too old.
         seconds: u64,
     },
+    /// The clock of a legacy neighbour and ours differ by so much that it drops what this node broadcasts, or this node
+    /// what it broadcasts: legacy nodes drop what is a minute old by their own clock. Native nodes do not mind.
+    ///
+    /// Told once for each neighbour, within a second of the first message that shows it, again when the difference has changed by half
+    /// a minute, and when all is well again. While the neighbour's clock is ahead, what is broadcast reaches it as whispers.
+    ClockSkew {
+        /// The neighbour.
+        peer: NodeId,
+        /// By how many seconds its clock is ahead of ours; behind, if negative. 55 or more on either side are
+        /// too many.
+        seconds: i64,
+    },
     /// A peer sends more control messages than
     /// [`Config::max_control_rate`](crate::Config::max_control_rate); for the rest of this second they
     /// are ignored.
@@ -287,6 +303,16 @@ pub enum Event {
     SeenOverflow {
         /// How many were forgotten.
         forgotten: usize,
+    },
+    /// Broadcasts of an earlier life of this node, accepted and in no neighbour's log by its end, are lost: too many waited to be
+    /// saved.
+    OwnLost {
+        /// Of which life.
+        epoch: u64,
+        /// The first that is lost.
+        first: u64,
+        /// The last that is lost: all between are, too.
+        last: u64,
     },
     /// The node has shut down: every link is closed, and no output follows.
     ShutDown,
@@ -341,15 +367,30 @@ impl fmt::Display for WithheldReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendOutcome {
-    /// All its bytes were handed to the driver, on a link to that node. The legacy protocol has no
-    /// acknowledgement, so this is all that can be known there.
+    /// The node has it, and has said so: it was handed to the application there, once.
+    Delivered,
+    /// A native neighbour of the node, which is a legacy one, has sent it there. The legacy protocol has no
+    /// acknowledgement, so this is all that can be known.
+    HandedOver {
+        /// The neighbour.
+        by: NodeId,
+    },
+    /// It was sent, more than once if there was time, and nothing was heard of it within
+    /// [`Config::send_timeout`](crate::Config::send_timeout): whether it arrived is not known.
+    Unacknowledged,
+    /// It got there, and was not taken: the node could not tell any more whether it had it before.
+    Refused,
+    /// A native node on the only way found takes no messages that long.
+    TooLong,
+    /// All its bytes were handed to the driver, on a link to that node, which does not acknowledge. Legacy nodes do
+    /// not, so this is all that can be known there.
     Sent {
         /// The link.
         link: LinkId,
     },
     /// The link ended before all its bytes were handed to the driver.
     LinkLost(CloseReason),
-    /// Nobody answered the search for the node in time.
+    /// Nobody answered the search for the node within [`Config::search_timeout`](crate::Config::search_timeout).
     NotFound,
     /// The node's address was found, and dialling it failed.
     Unreachable(ConnectError),
@@ -360,6 +401,11 @@ pub enum SendOutcome {
 impl fmt::Display for SendOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Delivered => f.write_str("delivered"),
+            Self::HandedOver { by } => write!(f, "handed over by node {by}"),
+            Self::Unacknowledged => f.write_str("sent, and not acknowledged in time"),
+            Self::Refused => f.write_str("refused by the other node"),
+            Self::TooLong => f.write_str("too long for a node on the way"),
             Self::Sent { link } => write!(f, "sent on {link}"),
             Self::LinkLost(reason) => write!(f, "the link was lost: {reason}"),
             Self::NotFound => f.write_str("nobody knows a way to that node"),

@@ -1,12 +1,10 @@
 //! Planted bugs: one of them in every node, and a suite of tests that is worth its time fails.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::encode::Encoder;
 use crate::id::MessageId;
-use crate::link::Link;
+use crate::links::Links;
 use crate::output::LinkId;
 use crate::time::Instant;
 use crate::wire::message::Packed;
@@ -75,6 +73,20 @@ pub enum Sabotage {
     HeldBackDropped,
     /// A message to one node goes to any neighbour.
     ReplyMisrouted,
+    /// A letter that comes again is taken for new.
+    LetterTakenTwice,
+    /// What letters bring is not acknowledged.
+    ReceiptNotSent,
+    /// What a letter brings is acknowledged, and not delivered.
+    ReceiptForNothing,
+    /// A message to one node is sent once, whatever becomes of it.
+    PostNotRetried,
+    /// Letters are not passed on.
+    LettersNotCarried,
+    /// Whoever sent a letter that goes no further is not told.
+    NoWayNotTold,
+    /// A letter goes round for ever.
+    HopsNotCounted,
     /// Requests for a node are not answered.
     ResponseNotGiven,
 
@@ -117,6 +129,8 @@ pub enum Sabotage {
     UnwantedRedialed,
     /// Nothing wakes the node when an address may be dialled again.
     RedialTimerForgotten,
+    /// As many seeds are tried at a time as there may be links.
+    SeedsInTurn,
     /// Any number of addresses is remembered.
     BookUnbounded,
 
@@ -155,6 +169,8 @@ pub enum Sabotage {
     PullSkipsLast,
     /// What was asked of a neighbour that is gone, or silent, is not asked of another.
     PullNeverRetried,
+    /// Repairs are counted with the control messages, and ignored beyond their limit.
+    RepairsLimited,
     /// What a repair brings is not passed on.
     RepairNotRelayed,
     /// Logs count as equal without a look.
@@ -179,6 +195,16 @@ pub enum Sabotage {
     LegacyNotResumed,
     /// A message that is too old for legacy neighbours is sent to them as a broadcast.
     LateAsBroadcast,
+    /// The application is not told that a legacy neighbour's clock is wrong.
+    SkewNotTold,
+    /// What left the log for want of room is taken to be old.
+    EvictedTakenForOld,
+    /// What was delivered counts as acknowledged when a node saves.
+    AcknowledgedUnasked,
+    /// What was acknowledged does not count when a node saves.
+    AcknowledgedForgotten,
+    /// A node does not save its own messages that no neighbour has.
+    OwnNotSaved,
     /// Messages without names are forgotten as soon as those with names.
     IdsForgotten,
 
@@ -203,7 +229,7 @@ pub(crate) const fn rounded_down(deadline: Instant) -> Instant {
 }
 
 /// Returns whether bytes wait on the established link to another peer.
-pub(crate) fn is_another_stuck(links: &BTreeMap<LinkId, Link>, id: LinkId) -> bool {
+pub(crate) fn is_another_stuck(links: &Links, id: LinkId) -> bool {
     let mut others = links.values().filter(|link| link.id != id);
     others.any(|other| other.is_established() && !other.outbox.is_empty())
 }

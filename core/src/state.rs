@@ -2,13 +2,18 @@
 //! leads to is in the modules below.
 
 mod application;
+mod clocks;
 mod delivery;
 mod dialing;
 mod feeding;
 mod greeting;
 mod islands;
+mod letters;
+mod posting;
+mod receipts;
 mod receive;
 mod repair;
+mod saving;
 mod transmit;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,23 +28,43 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::error::{AcceptError, CloseReason, ConfigError, PeerFault};
 use crate::frame::{Frame, FrameReader, PREFIX_LEN};
-use crate::frontier::Stream;
+use crate::frontier::{Frontiers, Stream};
 use crate::id::{NodeId, ProtocolId};
 use crate::island::Island;
 use crate::link::{Link, Stage};
+use crate::links::Links;
 use crate::output::{DialId, Event, LinkId, Output, PeerInfo, SendId, SendOutcome, Side};
+use crate::post::Posts;
+use crate::save::Save;
 use crate::search::Searches;
 use crate::seen::Seen;
 use crate::snapshot::{AddressInfo, LinkInfo, LogInfo, Snapshot};
 use crate::state::dialing::Dial;
 use crate::time::{Instant, UnixTime, WallClock};
 use crate::timers::{Timer, Timers};
+use crate::ways::Ways;
 
 /// What a remembered message id costs, in bytes: the id, and its share of the table.
 const SEEN_COST: usize = 64;
 
+/// What a way costs, in bytes: the id of the node, and its places in two trees.
+const WAY_COST: usize = 200;
+
+/// Room for so many outputs is kept when all are drained: about as many as a message leads to.
+const KEPT_OUTPUTS: usize = 8;
+
 /// What an address in the book costs, in bytes: host, id, and their places in a tree.
 const ADDRESS_COST: usize = 250;
+
+/// To how many nodes it is remembered which link leads there: 3 MB.
+const MAX_WAYS: usize = 1 << 14;
+
+/// Of how many senders it is remembered which of their letters came. One that is forgotten may bring what it brought before, if
+/// it does so within [`Config::send_timeout`].
+const MAX_CORRESPONDENTS: usize = 4096;
+
+/// How many ranges of the letters of one sender are remembered. It begins anew when one is lost, so there are hardly two.
+const MAX_LETTER_RANGES: usize = 64;
 
 /// One node of the network, without its sockets and clocks.
 ///
@@ -53,7 +78,7 @@ pub struct MeshState {
     clock: WallClock,
     timers: Timers,
     outputs: VecDeque<Output>,
-    links: BTreeMap<LinkId, Link>,
+    links: Links,
     /// The established link to each peer. Every entry is in `links`, and every established link
     /// is here.
     peers: BTreeMap<NodeId, LinkId>,
@@ -63,6 +88,11 @@ pub struct MeshState {
     seen: Seen,
     delivery: Delivery,
     searches: Searches,
+    posts: Posts,
+    ways: Ways,
+    saving: Saving,
+    /// Which letters with messages for this node, or for legacy neighbours of it, were here.
+    letters: Frontiers,
     phase: Phase,
     /// The last number given to a link, dial or send.
     last_number: u64,
@@ -70,6 +100,8 @@ pub struct MeshState {
     next_trailer: u64,
     /// Whether there was a link before.
     has_joined: bool,
+    /// The legacy neighbours whose clocks were told to be wrong, and by how much.
+    skewed: BTreeMap<NodeId, i64>,
     /// What the application waits for since a message was refused.
     awaited: Option<Room>,
     /// Whether something has changed that may make a dial due.
@@ -88,6 +120,15 @@ enum Phase {
     ShutDown,
 }
 
+/// When to save.
+#[derive(Clone, Copy, Debug)]
+struct Saving {
+    /// Whether something has changed since the last time.
+    is_due: bool,
+    /// When the last time is long enough ago.
+    next: Instant,
+}
+
 /// Where there was no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Room {
@@ -95,6 +136,8 @@ enum Room {
     Links,
     /// In the log, for a message of this length.
     Log(usize),
+    /// Among the messages to one node, for one of this length.
+    Posts(usize),
 }
 
 impl MeshState {
@@ -113,11 +156,25 @@ impl MeshState {
         now: Instant,
         wall: UnixTime,
     ) -> Result<Self, ConfigError> {
+        let mut state = Self::make(config, seed, None, now, wall)?;
+        state.settle(now);
+        Ok(state)
+    }
+
+    /// Makes a node that has not begun to do anything.
+    fn make(
+        config: Config,
+        seed: [u8; 32],
+        save: Option<&Save>,
+        now: Instant,
+        wall: UnixTime,
+    ) -> Result<Self, ConfigError> {
         config.check()?;
         let mut chance =
             Chance::new(sabotaged!(config, Sabotage::SeedIgnored => [0; 32], else seed));
         let protocol_id = config.protocol.id();
-        let id = NodeId::derive(config.advertised.as_ref(), &protocol_id, &chance.bytes());
+        let derived = NodeId::derive(config.advertised.as_ref(), &protocol_id, &chance.bytes());
+        let id = save.map_or(derived, |save| save.id.clone());
         let mut book = Book::new(
             sabotaged!(config, Sabotage::BookUnbounded => usize::MAX, else config.max_addresses),
             sabotaged!(config, Sabotage::BackoffMissing => Duration::ZERO, else config.redial_min),
@@ -147,7 +204,7 @@ impl MeshState {
             clock: WallClock::new(now, wall),
             timers: Timers::default(),
             outputs: VecDeque::new(),
-            links: BTreeMap::new(),
+            links: Links::new(),
             peers: BTreeMap::new(),
             dials: BTreeMap::new(),
             book,
@@ -155,10 +212,18 @@ impl MeshState {
             seen,
             delivery,
             searches: Searches::default(),
+            posts: Posts::default(),
+            ways: Ways::new(MAX_WAYS),
+            saving: Saving {
+                is_due: true,
+                next: now,
+            },
+            letters: Frontiers::new(MAX_CORRESPONDENTS, MAX_LETTER_RANGES),
             phase: Phase::Running,
             last_number: 0,
             next_trailer: 0,
             has_joined: false,
+            skewed: BTreeMap::new(),
             awaited: None,
             should_dial: true,
             asked_for_peers: None,
@@ -167,7 +232,6 @@ impl MeshState {
         };
         state.watch_island();
         state.plan_probe(now);
-        state.settle(now);
         Ok(state)
     }
 
@@ -248,9 +312,9 @@ impl MeshState {
         if sabotaged!(self.config, Sabotage::KeepAliveCountsAsTaking) {
             self.timers.cancel(Timer::Stall(link));
         }
-        while let Some(frame) = self.next_frame(link, &mut bytes, now) {
+        while self.skip_repetition(link, &mut bytes, now) || self.take_frame(link, &mut bytes, now)
+        {
             reached!(self, Mark::FramesCoalesced if !bytes.is_empty());
-            self.on_frame(link, frame, now);
             if sabotaged!(self.config, Sabotage::SecondFrameDropped) {
                 break;
             }
@@ -297,7 +361,14 @@ impl MeshState {
     /// set, or the machine slept. Messages carry its time, and legacy nodes drop what is a minute old by it,
     /// so a driver calls this now and then.
     pub fn handle_wall_clock(&mut self, wall: UnixTime, now: Instant) {
+        let forward = wall.seconds_since(self.clock.at(now));
         self.clock = WallClock::new(now, wall);
+        if forward != 0 {
+            self.shift_skews(forward);
+            // How long there is no node is reckoned by the calendar.
+            self.note_to_save();
+            self.save_if_due(now);
+        }
     }
 
     /// Returns what to write, if that is possible at once, to an accepted stream that
@@ -326,7 +397,11 @@ impl MeshState {
     /// Returns the next thing to do, the oldest first. To be called after every input until it
     /// returns `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if next.is_none() {
+            self.outputs.shrink_to(KEPT_OUTPUTS);
+        }
+        next
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called; `None` means never.
@@ -336,14 +411,26 @@ impl MeshState {
             => next.map(crate::sabotage::rounded_down), else next)
     }
 
-    /// Returns this node's id. It is new for every node made.
+    /// Returns this node's id. It is new for every node made, but for one that was [restored](Self::restore).
     pub const fn id(&self) -> &NodeId {
         &self.id
+    }
+
+    /// Returns the number of this life of the node: that of the messages that it broadcasts, as receivers see it in
+    /// [`Message::epoch`](crate::Message::epoch).
+    pub const fn epoch(&self) -> u64 {
+        self.delivery.own.epoch
     }
 
     /// Returns the id of the network: subnet, encryption and protocol version, hashed.
     pub const fn protocol_id(&self) -> &ProtocolId {
         &self.protocol_id
+    }
+
+    /// Returns the epoch of this node's broadcasts.
+    #[cfg(test)]
+    pub(crate) const fn epoch_for_tests(&self) -> u64 {
+        self.delivery.own.epoch
     }
 
     /// Returns the configuration.
@@ -372,7 +459,7 @@ impl MeshState {
                 unheld: self.delivery.log.pinned_count(),
                 streams: self.delivery.frontiers.len(),
             },
-            waiting_for_route: self.searches.waiting(),
+            waiting_for_route: self.posts.count(),
             undrained: self.outputs.len(),
         }
     }
@@ -399,7 +486,10 @@ impl MeshState {
         links
             + self.seen.len() * SEEN_COST
             + self.book.len() * ADDRESS_COST
-            + self.searches.bytes()
+            + self.searches.memory()
+            + self.posts.memory()
+            + self.ways.len() * WAY_COST
+            + self.letters.memory()
             + self.delivery.memory()
             + self.outputs.len() * size_of::<Output>()
     }
@@ -413,7 +503,8 @@ impl MeshState {
         self.pull_what_is_due(now);
         self.tell_if_many(now);
         self.announce_room(now);
-        self.finish_shutdown();
+        self.finish_shutdown(now);
+        self.save_if_due(now);
         if cfg!(debug_assertions) {
             self.check_invariants();
         }
@@ -435,6 +526,38 @@ impl MeshState {
             self.timers.set(Timer::Handshake(id), deadline);
         }
         id
+    }
+
+    /// Passes over the next frame in `bytes` if it brings a broadcast that was here: most frames of a flood do, and that
+    /// is to cost next to nothing. Returns whether it did.
+    fn skip_repetition(&mut self, link: LinkId, bytes: &mut &[u8], now: Instant) -> bool {
+        let Some(open) = self.links.get_mut(&link) else {
+            return false;
+        };
+        if sabotaged!(self.config, Sabotage::NoDedupe) || !open.is_established() {
+            return false;
+        }
+        if sabotaged!(self.config, Sabotage::MemoryTooShort) {
+            return false;
+        }
+        let seen = &self.seen;
+        let skips = open.reader.skip(bytes, |id| seen.contains(id));
+        if skips {
+            open.frame_began = now;
+            open.note_frame(now);
+            reached!(self, Mark::Repetition);
+        }
+        skips
+    }
+
+    /// Handles the next frame in `bytes`. Returns whether there was one.
+    fn take_frame(&mut self, link: LinkId, bytes: &mut &[u8], now: Instant) -> bool {
+        let frame = self.next_frame(link, bytes, now);
+        let is_there = frame.is_some();
+        if let Some(frame) = frame {
+            self.on_frame(link, frame, now);
+        }
+        is_there
     }
 
     /// Takes the next frame off `bytes`; or none if the link is, or thereby gets, closed.
@@ -506,6 +629,7 @@ impl MeshState {
             }
             Timer::Compare(link) => self.end_comparing(link, now),
             Timer::Pull(link) => self.on_pull_timeout(link),
+            Timer::Receipt(link) => self.on_receipt_timeout(link, now),
             Timer::Have => self.tell_news(now),
             Timer::Decide => self.decide_beginnings(now),
             Timer::Gap => self.declare_doomed(now),
@@ -520,13 +644,8 @@ impl MeshState {
             Timer::Redial => self.should_dial = true,
             Timer::Probe => self.probe(now),
             Timer::Beacon => self.count_beacon(now),
-            Timer::Search => {
-                for waiting in self.searches.take_due(now) {
-                    reached!(self, Mark::SearchTimedOut);
-                    self.tell_outcome(waiting.send, SendOutcome::NotFound);
-                }
-                self.watch_searches();
-            }
+            Timer::Save => self.save_if_due(now),
+            Timer::Search => self.tend_posts(now),
         }
     }
 
@@ -607,6 +726,7 @@ impl MeshState {
     fn remove_link(&mut self, id: LinkId) -> Option<Link> {
         let link = self.links.remove(&id)?;
         self.timers.cancel_link(id);
+        self.ways.lose(id);
         if let Some(peer) = link.peer_id()
             && self.peers.get(peer) == Some(&id)
         {
@@ -656,8 +776,10 @@ impl MeshState {
         }
     }
 
-    fn finish_shutdown(&mut self) {
+    fn finish_shutdown(&mut self, now: Instant) {
         if self.phase == Phase::ShuttingDown && self.links.is_empty() {
+            self.save_at_the_end(now);
+            self.saving.is_due = false;
             self.phase = Phase::ShutDown;
             self.timers = Timers::default();
             self.event(Event::ShutDown);
@@ -703,5 +825,8 @@ impl MeshState {
         self.links.values().for_each(Link::check_invariants);
         self.book.check_invariants();
         self.delivery.check_invariants();
+        self.posts.check_invariants();
+        self.ways.check_invariants();
+        self.letters.check_invariants();
     }
 }

@@ -7,15 +7,22 @@
 )]
 
 mod bad_input;
+mod chaos;
+mod clocks;
 mod delivery;
 mod duplicates;
 mod instruments;
+mod letters;
 mod limits;
+mod membership;
 mod net;
 mod network;
+mod pressure;
 mod properties;
 mod quirks_greeting;
 mod quirks_messages;
+mod receipts;
 mod replies;
+mod restart;
 pub(crate) mod solo;
 mod vectors;

@@ -70,6 +70,16 @@ impl UnixTime {
     pub const fn saturating_add(self, length: Duration) -> Self {
         Self(self.0.saturating_add(saturating_micros(length)))
     }
+
+    /// Returns how many whole seconds this moment is after another; negative if it is before.
+    pub(crate) fn seconds_since(self, other: Self) -> i64 {
+        let seconds = |micros: u64| i64::try_from(micros / 1_000_000).unwrap_or(i64::MAX);
+        if self >= other {
+            seconds(self.0 - other.0)
+        } else {
+            -seconds(other.0 - self.0)
+        }
+    }
 }
 
 impl fmt::Display for UnixTime {

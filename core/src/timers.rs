@@ -30,14 +30,18 @@ pub(crate) enum Timer {
     Compare(LinkId),
     /// When a neighbour has had enough time to send what it was asked for.
     Pull(LinkId),
+    /// When a legacy peer has had enough time to say how far it is.
+    Receipt(LinkId),
     /// When an address becomes worth dialling again.
     Redial,
     /// When an address is dialled to see whether there is another part of the network.
     Probe,
     /// When this node tells its island that it is there, or takes over doing so.
     Beacon,
-    /// When the oldest search for a distant node is given up.
+    /// When a message to one node is sent again, or given up; or a search goes on, or ends.
     Search,
+    /// When what has changed is saved.
+    Save,
     /// When the neighbours are told what came.
     Have,
     /// When a stream without a beginning gets one.
@@ -50,34 +54,81 @@ pub(crate) enum Timer {
     Room,
 }
 
+impl Timer {
+    const KINDS: usize = 22;
+
+    /// Returns which of the variants it is.
+    const fn kind(self) -> usize {
+        match self {
+            Self::Dial(_) => 0,
+            Self::Silence(_) => 1,
+            Self::Handshake(_) => 2,
+            Self::HalfFrame(_) => 3,
+            Self::Stall(_) => 4,
+            Self::Pace(_) => 5,
+            Self::Idle(_) => 6,
+            Self::Linger(_) => 7,
+            Self::Reintroduce(_) => 8,
+            Self::Compare(_) => 9,
+            Self::Pull(_) => 10,
+            Self::Redial => 11,
+            Self::Probe => 12,
+            Self::Beacon => 13,
+            Self::Search => 14,
+            Self::Have => 15,
+            Self::Decide => 16,
+            Self::Gap => 17,
+            Self::Log => 18,
+            Self::Room => 19,
+            Self::Receipt(_) => 20,
+            Self::Save => 21,
+        }
+    }
+}
+
 /// At most one deadline for each timer. Cancelling is forgetting: no stale timer can fire.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     due: BTreeSet<(Instant, Timer)>,
     at: BTreeMap<Timer, Instant>,
+    /// How many of each kind are in `at`. With each frame timers are cancelled of kinds that are hardly ever set.
+    counts: [u32; Timer::KINDS],
+    /// The earliest of `due`. A driver asks for it after every input.
+    next: Option<Instant>,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
-        if let Some(old) = self.at.insert(timer, at) {
-            if old == at {
-                return;
+        match self.at.insert(timer, at) {
+            Some(old) if old == at => return,
+            Some(old) => {
+                self.due.remove(&(old, timer));
             }
-            self.due.remove(&(old, timer));
+            None => self.counts[timer.kind()] += 1,
         }
         self.due.insert((at, timer));
+        self.look();
+    }
+
+    fn look(&mut self) {
+        self.next = self.due.first().map(|(at, _)| *at);
     }
 
     /// Sets the timer unless it runs already.
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
-        if !self.at.contains_key(&timer) {
+        if self.counts[timer.kind()] == 0 || !self.at.contains_key(&timer) {
             self.set(timer, at);
         }
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer) {
+        if self.counts[timer.kind()] == 0 {
+            return;
+        }
         if let Some(at) = self.at.remove(&timer) {
+            self.counts[timer.kind()] -= 1;
             self.due.remove(&(at, timer));
+            self.look();
         }
     }
 
@@ -92,24 +143,26 @@ impl Timers {
             Timer::Linger(link),
             Timer::Reintroduce(link),
             Timer::Compare(link),
+            Timer::Receipt(link),
             Timer::Pull(link),
         ] {
             self.cancel(timer);
         }
     }
 
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+    pub(crate) const fn next(&self) -> Option<Instant> {
+        self.next
     }
 
     /// Takes out the earliest timer that is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
-        let &(at, timer) = self.due.first()?;
-        if at > now {
+        if self.next? > now {
             return None;
         }
-        self.due.remove(&(at, timer));
+        let (_, timer) = self.due.pop_first()?;
+        self.look();
         self.at.remove(&timer);
+        self.counts[timer.kind()] -= 1;
         Some(timer)
     }
 }
@@ -154,6 +207,7 @@ mod tests {
             Timer::Linger(link),
             Timer::Reintroduce(link),
             Timer::Compare(link),
+            Timer::Receipt(link),
             Timer::Pull(link),
         ] {
             timers.set(timer, SECOND);

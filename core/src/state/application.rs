@@ -4,9 +4,9 @@ use super::{MeshState, Phase, Room};
 use crate::encode::Encoder;
 use crate::error::{CloseReason, SendError};
 use crate::id::{IdForm, MessageId, NodeId};
+use crate::link::Link;
 use crate::message::Message;
-use crate::output::{LinkId, SendId, SendOutcome, Spread, Ticket};
-use crate::search::{Search, Waiting};
+use crate::output::{LinkId, SendId, Spread, Ticket};
 use crate::time::Instant;
 use crate::timers::Timer;
 use crate::wire::control::sub_flag;
@@ -58,6 +58,11 @@ impl MeshState {
             now,
         )?;
         let len = packed.bytes().len();
+        let limit = self.delivery.log.longest_own();
+        if len > limit {
+            // It would be full for ever.
+            return Err(SendError::TooLong { len, limit });
+        }
         if !self.delivery.log.has_room_for_own(len) {
             self.release_own(now);
             if !self.delivery.log.has_room_for_own(len) {
@@ -123,13 +128,18 @@ impl MeshState {
         Ok(packed.id())
     }
 
-    /// Sends a message to one node: on the link to it if there is one, else by searching for the
-    /// node and dialling it. [`Event::Sent`](crate::Event::Sent) tells what became of it.
+    /// Sends a message to one node, wherever it is in the network, and whether or not it can be dialled.
+    ///
+    /// On the link to it if there is one; else by native nodes that pass it on, back the way on which the node was heard of, or
+    /// on one that they find; else by the protocol's request and response, which lead to an address to dial. A native
+    /// node acknowledges, and its application gets the message once, however often it had to be sent; that of a legacy node gets
+    /// it from us or from a native neighbour of that node, and nothing is heard of it. [`Event::Sent`](crate::Event::Sent) tells what
+    /// became of the message, within [`Config::send_timeout`](crate::Config::send_timeout).
     ///
     /// # Errors
     ///
     /// The message cannot be sent as of [`broadcast`](Self::broadcast), or is addressed to this node; or
-    /// there are too many searches. Nothing was sent.
+    /// too many are on their way ([`SendError::Full`]), or too many nodes are being searched for. Nothing was sent.
     pub fn send_to(
         &mut self,
         node: &NodeId,
@@ -191,7 +201,7 @@ impl MeshState {
             self.awaited = Some(Room::Links);
             return Err(SendError::Full);
         }
-        self.compose_own(
+        let packed = self.compose_own(
             MainType::Whisper,
             &sub_flag,
             &payload,
@@ -200,7 +210,7 @@ impl MeshState {
             now,
         )?;
         let send = SendId(self.number());
-        self.whisper_on(link, &sub_flag, &payload, Some(send), now);
+        self.whisper_on(link, &packed, send, now);
         self.settle(now);
         Ok(send)
     }
@@ -229,10 +239,7 @@ impl MeshState {
         self.timers.cancel(Timer::Probe);
         self.timers.cancel(Timer::Beacon);
         self.cancel_dials();
-        for waiting in self.searches.take_all() {
-            self.tell_outcome(waiting.send, SendOutcome::ShutDown);
-        }
-        self.watch_searches();
+        self.end_posts();
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         let spared = usize::from(sabotaged!(self.config, Sabotage::ShutdownLeavesLink));
         for link in links.into_iter().skip(spared) {
@@ -253,73 +260,17 @@ impl MeshState {
 
     /// Closes a link as soon as all is sent that it is to get.
     fn leave(&mut self, id: LinkId, now: Instant) {
-        let Some(link) = self.links.get_mut(&id).filter(|link| link.is_established()) else {
+        let link = self.links.get(&id);
+        if !link.is_some_and(Link::is_established) {
             return self.close(id, CloseReason::ShutDown, now);
-        };
-        link.feed.is_comparing = false;
+        }
+        self.feed_unasked(id);
         let deadline = now.saturating_add(self.config.linger_timeout);
         self.timers.set(Timer::Linger(id), deadline);
         self.pump(id, now);
     }
 
-    fn send_privately(
-        &mut self,
-        node: &NodeId,
-        form: Option<IdForm>,
-        sub_flag: SubFlag,
-        payload: Payload,
-        now: Instant,
-    ) -> Result<SendId, SendError> {
-        if *node == self.id {
-            return Err(SendError::Ourselves);
-        }
-        let neighbour = sabotaged!(self.config, Sabotage::ReplyMisrouted
-            => self.peers.values().next(), else self.peers.get(node));
-        if let Some(&link) = neighbour {
-            return self.whisper_on_link(link, sub_flag, payload, now);
-        }
-        self.check_own(&sub_flag, &payload)?;
-        self.check_room()?;
-        let limit = self.config.max_searches;
-        let is_heavy = self.searches.bytes() > self.config.link_queue_limit;
-        if self.searches.waiting() >= limit || is_heavy {
-            return Err(SendError::TooManySearches { limit });
-        }
-        // The message has to fit once there is a link.
-        self.compose_own(
-            MainType::Whisper,
-            &sub_flag,
-            &payload,
-            sub_flag::WHISPER,
-            None,
-            now,
-        )?;
-        let send = SendId(self.number());
-        let waiting = Waiting {
-            send,
-            sub_flag,
-            payload,
-        };
-        if !self.searches.join(node, waiting.clone()) {
-            let request = self.request_id();
-            self.searches.begin(
-                node.clone(),
-                Search {
-                    request: request.clone(),
-                    form,
-                    waiting: vec![waiting],
-                    deadline: now.saturating_add(self.config.search_timeout),
-                    found: false,
-                },
-            );
-            self.ask_for_node(node, &request, form, now);
-            self.watch_searches();
-        }
-        self.settle(now);
-        Ok(send)
-    }
-
-    fn check_own(&self, sub_flag: &SubFlag, payload: &Payload) -> Result<(), SendError> {
+    pub(super) fn check_own(&self, sub_flag: &SubFlag, payload: &Payload) -> Result<(), SendError> {
         if self.phase != Phase::Running {
             return Err(SendError::ShutDown);
         }
@@ -335,7 +286,7 @@ impl MeshState {
         Ok(())
     }
 
-    fn check_room(&mut self) -> Result<(), SendError> {
+    pub(super) fn check_room(&mut self) -> Result<(), SendError> {
         if self.has_room() {
             return Ok(());
         }
@@ -343,7 +294,7 @@ impl MeshState {
         Err(SendError::Full)
     }
 
-    fn compose_own(
+    pub(super) fn compose_own(
         &mut self,
         main: MainType,
         sub_flag: &SubFlag,

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::MeshState;
-use crate::delivery::Order;
+use super::saving::MAX_IDS;
+use crate::delivery::{Order, Unkept};
 use crate::encode::Encoder;
 use crate::frontier::{Inserted, Stream};
-use crate::id::IdForm;
+use crate::id::{IdForm, MessageId, NodeId};
 use crate::log::{Arrival, Entry, EvictReason, Evicted};
 use crate::message::{Message, MessageKind};
-use crate::output::{Event, GapReason, LinkId, Output};
+use crate::output::{Event, GapReason, LinkId, Output, PeerKind};
 use crate::ranges::Ranges;
 use crate::time::Instant;
 use crate::timers::Timer;
@@ -17,9 +18,9 @@ use crate::wire::message::{Packed, Sender, WireTime};
 use crate::wire::payload::SubFlag;
 use crate::wire::trailer::Name;
 
-/// How long a neighbour is given to tell where a stream begins, when a message from its middle is the first that comes: twice
-/// what it takes them to tell what they have.
-const UNDECIDED: Duration = Duration::from_secs(2);
+/// How long neighbours are given to tell where a stream begins, when a message from its middle is the first that comes: several
+/// times what it takes them to tell what they have. While there is no native neighbour, it does not count.
+const UNDECIDED: Duration = Duration::from_secs(10);
 
 /// A broadcast of another node's application, as it came.
 pub(super) struct Arriving<'a> {
@@ -75,6 +76,9 @@ impl MeshState {
         }
         let id = message.packed.id();
         self.seen.insert(id, self.config.seen_ttl, now);
+        if message.age.is_zero() {
+            self.note_way(&stream.origin, message.from);
+        }
         self.begin_order(&stream, sequence, message.age, now);
         if sabotaged!(self.config, Sabotage::OrderIgnored)
             && let Some(order) = self.delivery.order.get_mut(&stream)
@@ -93,8 +97,9 @@ impl MeshState {
             received_at: now,
             carried_age: message.age,
         };
+        let packed = message.packed;
         self.keep_and_feed(entry, message, now);
-        self.deliver_in_order(&stream, now);
+        self.deliver_from(&stream, Some(packed), now);
     }
 
     /// Returns whether a bug is planted by which this copy of a message is taken for new.
@@ -119,7 +124,7 @@ impl MeshState {
     pub(super) fn on_nameless(
         &mut self,
         message: Arriving<'_>,
-        sender: &crate::NodeId,
+        sender: &NodeId,
         form: IdForm,
         time: i64,
         now: Instant,
@@ -137,7 +142,8 @@ impl MeshState {
             carried_age: age,
         };
         self.keep_and_feed(entry, message, now);
-        if age <= self.delivery.reach(now) {
+        if age <= self.delivery.nameless_reach(now) {
+            self.note_unacknowledged_id(packed.id());
             self.deliver(from, packed, sender.clone(), form, time);
         }
     }
@@ -179,7 +185,9 @@ impl MeshState {
         }
     }
 
+    /// Does what follows for messages that left the log: the application gets those that it was still to get.
     pub(super) fn on_evicted(&mut self, mut evicted: Vec<Evicted>, now: Instant) {
+        let mut late: Vec<(Stream, u64, Evicted)> = Vec::new();
         for gone in evicted.drain(..) {
             let Some(name) = gone.entry.name else {
                 continue;
@@ -188,12 +196,27 @@ impl MeshState {
                 origin: gone.entry.sender.clone(),
                 epoch: name.epoch(),
             };
+            let unkept = Unkept {
+                sequence: name.sequence(),
+                at: now,
+                age: gone.entry.age(now),
+            };
+            self.delivery.note_unkept(&stream, unkept);
             let waits = self.delivery.order.get(&stream);
             if waits.is_some_and(|order| order.delivered < name.sequence()) {
-                self.deliver_regardless(&stream, name.sequence(), &gone, now);
+                late.push((stream, name.sequence(), gone));
             }
         }
         self.delivery.evicted = evicted;
+        // All of them have left the log by now: nothing may be delivered that is behind one.
+        late.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        for (stream, sequence, gone) in &late {
+            self.deliver_regardless(stream, *sequence, gone, now);
+        }
+        late.dedup_by(|a, b| a.0 == b.0);
+        for (stream, ..) in late {
+            self.deliver_in_order(&stream, now);
+        }
     }
 
     /// Decides where a stream begins for the application, if this is the first message of it.
@@ -215,8 +238,18 @@ impl MeshState {
                 None => order.undecided = Some(now.saturating_add(UNDECIDED)),
             }
         }
+        if let Some(until) = order.undecided {
+            // No other is decided later: all are given the same time.
+            self.timers.arm(Timer::Decide, until);
+        }
         self.delivery.order.insert(stream.clone(), order);
-        self.watch_decisions();
+        // What neighbours have no more they said when there was nobody to wait for it.
+        let offers = self
+            .links
+            .values()
+            .filter_map(|link| link.feed.offers.get(stream));
+        let gone = offers.fold(Ranges::new(), |gone, offer| gone.union(&offer.gone));
+        self.doom(stream, &gone, now);
     }
 
     /// Returns where a stream begins for this node by what a neighbour has said.
@@ -228,11 +261,11 @@ impl MeshState {
 
     /// Takes what a neighbour says of the beginning of a stream, if that is not known.
     pub(super) fn decide_beginning(&mut self, stream: &Stream, from: u64, now: Instant) {
-        let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
         let Some(order) = self.delivery.order.get_mut(stream) else {
             return;
         };
         if order.undecided.take().is_some() {
+            let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
             order.delivered = from.min(lowest.unwrap_or(from)).saturating_sub(1);
             self.watch_decisions();
             self.deliver_in_order(stream, now);
@@ -246,10 +279,35 @@ impl MeshState {
             .filter(|(_, order)| order.undecided.is_some_and(|until| until <= now))
             .map(|(stream, _)| stream.clone())
             .collect();
+        let mut neighbours = self.links.values();
+        let is_told = neighbours.any(|link| link.is_established() && link.kind == PeerKind::Native);
         for stream in due {
-            self.decide_beginning(&stream, u64::MAX, now);
+            if is_told {
+                self.begin_untold(&stream, now);
+            } else if let Some(order) = self.delivery.order.get_mut(&stream) {
+                order.undecided = Some(now.saturating_add(UNDECIDED));
+            }
         }
         self.watch_decisions();
+    }
+
+    /// Lets a stream begin where the log does. Whether there was anything before is not known, so that is declared gone.
+    fn begin_untold(&mut self, stream: &Stream, now: Instant) {
+        let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
+        if let Some(last) = lowest
+            .and_then(|lowest| lowest.checked_sub(1))
+            .filter(|last| *last > 0)
+        {
+            reached!(self, Mark::Gap);
+            self.event(Event::Gap {
+                origin: stream.origin.clone(),
+                epoch: stream.epoch,
+                first: 1,
+                last,
+                why: GapReason::Evicted,
+            });
+        }
+        self.decide_beginning(stream, u64::MAX, now);
     }
 
     fn watch_decisions(&mut self) {
@@ -261,6 +319,11 @@ impl MeshState {
 
     /// Delivers the messages of a stream that are next, as far as there is no hole.
     pub(super) fn deliver_in_order(&mut self, stream: &Stream, now: Instant) {
+        self.deliver_from(stream, None, now);
+    }
+
+    /// Does the same, with the message that has just come, which need not be read again.
+    fn deliver_from(&mut self, stream: &Stream, came: Option<&Packed>, now: Instant) {
         while let Some(order) = self.delivery.order.get(stream).copied()
             && order.undecided.is_none()
             && let Some(next) = order.delivered.checked_add(1)
@@ -278,7 +341,7 @@ impl MeshState {
                 && let Some(entry) = self.delivery.log.get(arrival)
             {
                 let entry = entry.clone();
-                self.deliver_entry(&entry, now);
+                self.deliver_entry(&entry, came, now);
             }
         }
     }
@@ -303,7 +366,13 @@ impl MeshState {
 
     /// Delivers a message that the log cannot keep, and all that are before it. What is missing there is declared gone.
     fn deliver_regardless(&mut self, stream: &Stream, sequence: u64, gone: &Evicted, now: Instant) {
-        self.decide_beginning(stream, sequence, now);
+        if let Some(order) = self.delivery.order.get_mut(stream)
+            && order.undecided.take().is_some()
+        {
+            let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
+            order.delivered = lowest.map_or(sequence, |low| low.min(sequence)) - 1;
+            self.watch_decisions();
+        }
         let why = match gone.why {
             EvictReason::Age => GapReason::Age,
             EvictReason::Room => GapReason::Room,
@@ -312,21 +381,38 @@ impl MeshState {
             && order.delivered + 1 < sequence
         {
             let first = order.delivered + 1;
-            let known = self.delivery.frontiers.get(stream);
-            let next_had = known.and_then(|known| known.beyond().first());
-            let last = next_had.map_or(sequence, |had| had.min(sequence)) - 1;
-            if first > last {
-                break;
+            let Some(had_to) = self.had_from(stream, first) else {
+                let known = self.delivery.frontiers.get(stream);
+                // Where the application began later, there may be holes before that, and what lies between them.
+                let next_had = known.and_then(|known| {
+                    let mut beyond = known.beyond().iter();
+                    beyond.find_map(|(begin, _)| (begin > first).then_some(begin))
+                });
+                let last = next_had.map_or(sequence, |had| had.min(sequence)) - 1;
+                self.tell_gap(stream, first, last, why, now);
+                self.pass_to(stream, last);
+                continue;
+            };
+            let had_to = had_to.min(sequence - 1);
+            let kept = self.kept_in(stream, first, had_to);
+            self.pass_to(stream, kept.map_or(had_to, |(sequence, _)| sequence));
+            let entry = kept.and_then(|(_, arrival)| self.delivery.log.get(arrival));
+            if let Some(entry) = entry.cloned() {
+                self.deliver_entry(&entry, None, now);
             }
-            self.declare_gap(stream, first, last, why, now);
         }
-        if let Some(order) = self.delivery.order.get_mut(stream)
-            && order.delivered < sequence
-        {
+        let waits = self.delivery.order.get(stream);
+        if waits.is_some_and(|order| order.delivered < sequence) {
+            self.pass_to(stream, sequence);
+            self.deliver_entry(&gone.entry, None, now);
+        }
+    }
+
+    /// Notes that the application is this far in a stream.
+    fn pass_to(&mut self, stream: &Stream, sequence: u64) {
+        if let Some(order) = self.delivery.order.get_mut(stream) {
             order.delivered = sequence;
-            self.deliver_entry(&gone.entry, now);
         }
-        self.deliver_in_order(stream, now);
     }
 
     /// Gives up on messages that the application waits for, and delivers what is behind them.
@@ -338,10 +424,33 @@ impl MeshState {
         why: GapReason,
         now: Instant,
     ) {
+        self.tell_gap(stream, first, last, why, now);
+        self.deliver_in_order(stream, now);
+    }
+
+    /// Remembers that a message was given up that may be younger than some neighbours: those are to know of it.
+    ///
+    /// How old it is nobody can say, but that it is older than what follows it.
+    fn note_missing(&mut self, stream: &Stream, sequence: u64, now: Instant) {
+        let next = self.kept_in(stream, sequence.saturating_add(1), u64::MAX);
+        let next = next.and_then(|(_, arrival)| self.delivery.log.get(arrival));
+        let age = next.map_or(Duration::ZERO, |entry| entry.age(now));
+        let unkept = Unkept {
+            sequence,
+            at: now,
+            age,
+        };
+        self.delivery.note_unkept(stream, unkept);
+    }
+
+    /// Gives up on messages, and tells the application if it waits for them.
+    fn tell_gap(&mut self, stream: &Stream, first: u64, last: u64, why: GapReason, now: Instant) {
         if sabotaged!(self.config, Sabotage::GapNeverDeclared) {
             return;
         }
         self.delivery.frontiers.fill(stream, first, last);
+        self.note_missing(stream, last, now);
+        self.note_to_save();
         let is_awaited = self
             .delivery
             .order
@@ -359,7 +468,6 @@ impl MeshState {
                 why,
             });
         }
-        self.deliver_in_order(stream, now);
     }
 
     /// Notes that a neighbour that had them has them no more.
@@ -393,9 +501,7 @@ impl MeshState {
                     missing = missing.difference(&offer.ranges);
                 }
             }
-            let holes = self.delivery.frontiers.get(&stream);
-            let missing =
-                holes.map_or_else(Ranges::new, |known| missing.intersection(&known.missing()));
+            let missing = self.delivery.frontiers.still_lacking(&stream, &missing);
             for (first, last) in missing.iter() {
                 self.declare_gap(&stream, first, last, GapReason::Evicted, now);
             }
@@ -403,19 +509,55 @@ impl MeshState {
         self.watch_doom();
     }
 
+    /// Notes that the application gets a message, until it says that it is done with it.
+    fn note_unacknowledged(&mut self, origin: &NodeId, name: Name) {
+        if self.config.save_interval.is_none() {
+            return;
+        }
+        let stream = Stream {
+            origin: origin.clone(),
+            epoch: name.epoch(),
+        };
+        let open = self.delivery.unacknowledged.entry(stream).or_default();
+        open.insert(name.sequence(), name.sequence());
+        self.note_to_save();
+    }
+
+    fn note_unacknowledged_id(&mut self, id: MessageId) {
+        let open = &mut self.delivery.unacknowledged_ids;
+        // An application that is at more than these gets the others no more than once.
+        if self.config.save_interval.is_some() && open.len() < MAX_IDS {
+            open.insert(id);
+            self.note_to_save();
+        }
+    }
+
     /// Delivers a message of the log, unless it is older than what the application is to get or its own.
-    fn deliver_entry(&mut self, entry: &Entry, now: Instant) {
+    fn deliver_entry(&mut self, entry: &Entry, came: Option<&Packed>, now: Instant) {
         let is_old = entry.age(now) > self.delivery.reach(now);
         if (is_old && !sabotaged!(self.config, Sabotage::OldDelivered)) || entry.sender == self.id {
             return;
         }
-        let Ok(packed) = Packed::parse(entry.id, entry.body.packed(), self.config.max_depth) else {
+        let kept;
+        let packed = if let Some(came) = came.filter(|came| came.id() == entry.id) {
+            came
+        } else if let Ok(parsed) =
+            Packed::parse(entry.id, entry.body.packed(), self.config.max_depth)
+        {
+            kept = parsed;
+            &kept
+        } else {
             // It was parsed when it came.
             return;
         };
         let (Sender::Node(origin, form), Some(link)) = (packed.sender(), entry.from) else {
             return;
         };
+        if SubFlag::from_wire(packed.sub_flag()).is_some()
+            && let Some(name) = entry.name
+        {
+            self.note_unacknowledged(origin, name);
+        }
         let sender = sabotaged!(self.config, Sabotage::SenderReplaced
             => self.links.get(&link).and_then(|link| link.peer_id()).unwrap_or(origin), else origin);
         let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {

@@ -1,16 +1,21 @@
 //! Dials: those the application asks for, and those the node makes of its own accord.
 
+use std::time::Duration;
+
 use super::greeting::lost_standing;
 use super::{MeshState, Phase};
 use crate::address::Address;
-use crate::book::spread;
+use crate::book::Wanted;
 use crate::error::{CloseReason, ConnectError};
 use crate::id::NodeId;
 use crate::link::{Link, Stage};
-use crate::output::{DialId, Event, LinkId, Output, SendOutcome, Side};
+use crate::output::{DialId, Event, LinkId, Output, Side};
 use crate::time::Instant;
 use crate::timers::Timer;
 use crate::wire::native::Goodbye;
+
+/// How many seeds more than [`max_dialed`](crate::Config::max_dialed) are dialled at a time while there is no link.
+const MAX_SEEDS: usize = 16;
 
 /// An attempt to reach an address, until there is an established link or none is to be had.
 #[derive(Clone, Debug)]
@@ -124,8 +129,11 @@ impl MeshState {
             return;
         }
         let divisor = sabotaged!(self.config, Sabotage::ProbesWithoutPause => 100, else 1);
-        let wait = spread(self.config.probe_interval / divisor, &mut self.chance);
-        self.timers.set(Timer::Probe, now.saturating_add(wait));
+        let least = self.config.probe_interval / divisor * 3 / 4;
+        let micros = u64::try_from(least.as_micros()).unwrap_or(u64::MAX);
+        let more = Duration::from_micros(self.chance.below(micros));
+        self.timers
+            .set(Timer::Probe, now.saturating_add(least).saturating_add(more));
     }
 
     /// Dials an address to see whether it leads to another island.
@@ -133,6 +141,7 @@ impl MeshState {
         if !sabotaged!(self.config, Sabotage::ProbeTimerNotRearmed) {
             self.plan_probe(now);
         }
+        self.book.expire(self.config.address_age, now);
         if self.links.len() + self.dials_in_the_air() >= self.config.max_links {
             return;
         }
@@ -172,10 +181,10 @@ impl MeshState {
             return;
         }
         while self.links.len() + self.dials_in_the_air() < self.config.max_links {
-            let only_strays = self.dialed_count() >= self.config.max_dialed;
+            let wanted = self.wanted();
             let is_linked = |id: &NodeId| self.peers.contains_key(id);
-            let Some(address) = self.book.due(only_strays, is_linked, now) else {
-                if let Some(next) = self.book.next(only_strays, is_linked)
+            let Some(address) = self.book.due(wanted, is_linked, now) else {
+                if let Some(next) = self.book.next(wanted, is_linked)
                     && !sabotaged!(self.config, Sabotage::RedialTimerForgotten)
                 {
                     self.timers.set(Timer::Redial, next);
@@ -186,6 +195,38 @@ impl MeshState {
                 self.book.set_busy(&address, now);
             } else {
                 self.dial(address, Purpose::Own, now);
+            }
+        }
+    }
+
+    /// Returns which addresses there is a place for.
+    fn wanted(&self) -> Wanted {
+        let dialed = self.dialed_count();
+        if dialed < self.config.max_dialed {
+            Wanted::All
+        } else if self.peers.is_empty()
+            && self.config.max_dialed > 0
+            && dialed < self.config.max_dialed + MAX_SEEDS
+            && !sabotaged!(self.config, Sabotage::SeedsInTurn)
+        {
+            Wanted::Seeds
+        } else {
+            Wanted::Strays
+        }
+    }
+
+    /// Stops dials that were made while there was no link, and are too many now that there is one.
+    pub(super) fn drop_surplus_dials(&mut self) {
+        let in_the_air = self.dials.iter();
+        let in_the_air = in_the_air.filter(|(_, dial)| dial.link.is_none());
+        let own = in_the_air.filter(|(_, dial)| dial.purpose == Purpose::Own);
+        let surplus = self.dialed_count().saturating_sub(self.config.max_dialed);
+        let ids: Vec<DialId> = own.map(|(id, _)| *id).rev().take(surplus).collect();
+        for id in ids {
+            reached!(self, Mark::DialCancelled);
+            self.outputs.push_back(Output::CancelDial(id));
+            if let Some(dial) = self.end_dial(id) {
+                self.book.probed(&dial.address);
             }
         }
     }
@@ -400,15 +441,17 @@ impl MeshState {
 
     fn end_dial(&mut self, id: DialId) -> Option<Dial> {
         let dial = self.dials.remove(&id)?;
+        if self.dials.is_empty() {
+            // An empty tree keeps a block of memory, and there is seldom anything in this one.
+            self.dials = std::collections::BTreeMap::new();
+        }
         self.timers.cancel(Timer::Dial(id));
         Some(dial)
     }
 
     /// Tells that the messages which wait for a node cannot reach it.
     fn give_up(&mut self, node: &NodeId, error: &ConnectError) {
-        for waiting in self.searches.take(node) {
-            self.tell_outcome(waiting.send, SendOutcome::Unreachable(error.clone()));
-        }
-        self.watch_searches();
+        self.dial_led_nowhere(node, error);
+        self.watch_posts();
     }
 }

@@ -42,6 +42,7 @@ impl MeshState {
         let sequence = name.map_or(0, Name::sequence);
         let own = self.delivery.own.clone();
         self.delivery.last_sequence = sequence;
+        self.note_to_save();
         self.delivery.frontiers.insert(&own, sequence);
         self.delivery.frontiers.set_pinned(&own, true);
         self.seen.insert(packed.id(), self.config.seen_ttl, now);
@@ -101,28 +102,32 @@ impl MeshState {
             return;
         }
         let echoes = sabotaged!(self.config, Sabotage::RelaysBack);
+        let Some(entry) = self.delivery.log.get(arrival).cloned() else {
+            // It did not fit into the log.
+            return;
+        };
         for id in targets {
+            let keeps_up = self.links.get(&id).is_some_and(|link| self.keeps_up(link));
             let Some(link) = self.links.get_mut(&id) else {
                 continue;
             };
             if link.feed.behind.is_some() {
                 continue;
             }
-            let Some(entry) = self.delivery.log.get(arrival) else {
-                // It did not fit into the log.
+            if self.delivery.log.get(arrival).is_none() {
+                // It had to go meanwhile: the end of a link can make others' own messages give way.
                 return;
-            };
-            if !is_for(link, entry) && !echoes {
+            }
+            if !is_for(link, &entry) && !echoes {
                 continue;
             }
-            if !can_take(link, encoder.plain_len()) {
+            if !can_take(link, encoder.plain_len()) || !keeps_up {
                 reached!(self, Mark::FellBehind);
                 if !sabotaged!(self.config, Sabotage::BehindForgotten) {
                     link.feed.behind = Some(arrival);
                 }
                 continue;
             }
-            let entry = entry.clone();
             self.send_entry(id, &entry, packed, &mut encoder, arrival, now);
         }
     }
@@ -135,7 +140,7 @@ impl MeshState {
             let Some(link) = self.links.get(&id).filter(|link| link.is_established()) else {
                 return;
             };
-            if !link.outbox.has_room() {
+            if !link.outbox.has_room() || !self.keeps_up(link) {
                 break;
             }
             let repaired = self.repair_next(id, &mut gone, now);
@@ -270,10 +275,14 @@ impl MeshState {
             } else {
                 self.send_repair(id, entry, now);
             }
-        } else if !self.is_late(entry, now) || sabotaged!(self.config, Sabotage::LateAsBroadcast) {
+        } else if !self.is_late(link, entry, now)
+            || sabotaged!(self.config, Sabotage::LateAsBroadcast)
+        {
             self.send_encoded(id, encoder, None, now);
+            self.count_sent(id, now);
         } else if link.feed.late_from <= arrival {
             self.whisper_late(id, entry, packed, now);
+            self.count_sent(id, now);
         }
     }
 
@@ -295,10 +304,11 @@ impl MeshState {
         self.send_encoded(id, &mut encoder, None, now);
     }
 
-    /// Returns whether legacy nodes would drop a message as too old.
-    fn is_late(&self, entry: &Entry, now: Instant) -> bool {
+    /// Returns whether a legacy peer would drop a message as too old, by its clock as far as that is known.
+    fn is_late(&self, link: &Link, entry: &Entry, now: Instant) -> bool {
+        let ahead = link.skew.ahead().unwrap_or(0).max(0);
         let wall = i64::try_from(self.clock.at(now).as_secs()).unwrap_or(i64::MAX);
-        wall.saturating_sub(entry.time) > LEGACY_WINDOW
+        wall.saturating_add(ahead).saturating_sub(entry.time) > LEGACY_WINDOW
     }
 
     /// Sends a legacy peer what it would drop as a broadcast: as a whisper of the same sender.
@@ -335,6 +345,7 @@ impl MeshState {
         if link.kind == PeerKind::Native {
             link.feed.behind = Some(next);
             link.feed.is_comparing = true;
+            link.feed.compared_to = self.delivery.last_sequence;
             return self.begin_comparing(id, now);
         }
         link.feed.late_from = next;
@@ -364,6 +375,22 @@ impl MeshState {
         self.release_own(now);
     }
 
+    /// Has a link sent what its peer would still have to ask for: this node leaves, and answers no more.
+    pub(super) fn feed_unasked(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.feed.is_comparing = false;
+        let first = link.feed.holds.upto().max(self.delivery.released) + 1;
+        let range = (first, link.feed.compared_to);
+        let Stream { origin, epoch } = &self.delivery.own;
+        let Some((_, arrival)) = self.delivery.log.range(origin, *epoch, range).next() else {
+            return;
+        };
+        let behind = link.feed.behind;
+        link.feed.behind = Some(behind.map_or(arrival, |behind| behind.min(arrival)));
+    }
+
     /// Remembers how far a link was when it ended.
     pub(super) fn end_feed(&mut self, gone: &Link, now: Instant) {
         if !gone.is_established() {
@@ -376,6 +403,7 @@ impl MeshState {
             let next = gone.feed.behind.unwrap_or(next);
             self.delivery.lose(peer.clone(), next, now);
         }
+        self.post_by_another_link(gone.id, now);
         // What it was asked for, others may have.
         self.pull_everywhere();
         self.release_own(now);
@@ -405,6 +433,7 @@ impl MeshState {
                 self.sent_before(behind)
             }
         };
+        self.note_to_save();
         let mut evicted = std::mem::take(&mut self.delivery.evicted);
         while self.delivery.released < released.min(self.delivery.last_sequence) {
             self.delivery.released += 1;

@@ -29,6 +29,7 @@ use crate::time::Instant;
 use crate::timers::Timer;
 use crate::wire::compress::Method;
 use crate::wire::control::{Control, Handshake, OutControl, OwnHandshake};
+use crate::wire::letter::FEATURE;
 use crate::wire::message::Packed;
 use crate::wire::native::{Goodbye, Hello, Native, encode_accept, encode_confirm, kind};
 
@@ -119,6 +120,7 @@ impl MeshState {
         if let Some(len) = hello.max_frame_len {
             link.max_frame_len = usize::try_from(len).unwrap_or(usize::MAX);
         }
+        link.carries_letters = hello.features.iter().any(|name| name == FEATURE);
         link.island = hello.island.clone();
         let side = link.side;
         if side == Side::Accepted {
@@ -306,6 +308,7 @@ impl MeshState {
             self.timers.set(Timer::Idle(id), at);
         }
         self.peers.insert(peer.clone(), id);
+        self.note_to_save();
         for known in address.iter().chain(&info.address) {
             self.book.add(known, Some(&peer), standing, now);
             self.book.set_busy(known, now);
@@ -329,8 +332,9 @@ impl MeshState {
         self.begin_feed(id, now);
         self.settle_rivals(id, &peer, info.address.as_ref(), now);
         self.tell_peers(id, now);
-        self.send_what_waited(&peer, id, now);
+        self.post_what_waits(&peer, now);
         self.search_again(now);
+        self.drop_surplus_dials();
         self.should_dial = true;
     }
 
@@ -559,7 +563,7 @@ impl MeshState {
             network: self.protocol_id.clone(),
             address: self.config.advertised.clone(),
             methods: methods.into_iter().map(u64::from).collect(),
-            features: Vec::new(),
+            features: vec![FEATURE.to_owned()],
             max_frame_len: Some(self.config.max_frame_len as u64),
             key: None,
             island: Some(self.island.beacon().clone()),

@@ -24,7 +24,9 @@ impl MeshState {
     }
 
     pub(super) fn on_beacon(&mut self, from: LinkId, beacon: Beacon, now: Instant) {
+        let leader = beacon.leader.clone();
         if self.island.hear(beacon, now) {
+            self.note_way(&leader, from);
             self.spread_beacon(Some(from), now);
             self.watch_island();
         }

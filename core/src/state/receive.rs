@@ -8,7 +8,7 @@ use super::greeting::known;
 use crate::book::Standing;
 use crate::encode::Encoder;
 use crate::error::PeerFault;
-use crate::frame::{self, CHECKSUM_LEN, Frame, Opened};
+use crate::frame::{self, Frame, Opened};
 use crate::id::{IdForm, MessageId, NodeId};
 use crate::link::{Admission, Stage};
 use crate::message::{Message, MessageKind};
@@ -17,6 +17,7 @@ use crate::seen::Insert;
 use crate::time::Instant;
 use crate::wire::control::{Control, RequestNode, Response, sub_flag};
 use crate::wire::fields::PeerEntry;
+use crate::wire::letter::{Letter, Seek};
 use crate::wire::message::{MainType, Packed, Sender, WireSubFlag, WireTime};
 use crate::wire::native::{Goodbye, Native, encode_pong, kind};
 use crate::wire::payload::SubFlag;
@@ -63,10 +64,13 @@ impl MeshState {
             Stage::Established => {}
             Stage::Closing => return,
             Stage::Greeting | Stage::Held | Stage::Offered | Stage::Awaiting => {
-                return self.on_greeting(id, &packed, now);
+                self.on_greeting(id, &packed, now);
+                return self.note_clock(id, &packed, now);
             }
         }
+        self.note_clock(id, &packed, now);
         match packed.main() {
+            MainType::Broadcast if self.on_echo(id, &packed, now) => {}
             MainType::Broadcast => {
                 self.on_broadcast(id, &packed, Encoder::relayed(&opened, frame), now);
             }
@@ -74,11 +78,10 @@ impl MeshState {
         }
     }
 
-    /// Returns whether a plain body carries the id of a broadcast that was here: then there is no
+    /// Returns whether a body carries the id of a broadcast that was here: then there is no
     /// need to hash it, since nothing would come of it, whatever it is.
     fn is_repetition(&self, body: &[u8]) -> bool {
-        let id = body.first_chunk::<CHECKSUM_LEN>();
-        id.is_some_and(|id| self.seen.contains(&MessageId::from_bytes(*id)))
+        frame::carried_ids(body).any(|id| self.seen.contains(&id))
             && !sabotaged!(self.config, Sabotage::NoDedupe)
     }
 
@@ -220,7 +223,10 @@ impl MeshState {
             };
             return self.deliver(id, packed, sender, form, time);
         }
-        if !self.admit_control(id, now) {
+        // What keeps logs alike comes as fast as the messages that it brings, and makes us keep no more than they do.
+        let is_bulk = matches!(&control, Control::Native(native) if kind::is_bulk(native.kind));
+        let is_limited = !is_bulk || sabotaged!(self.config, Sabotage::RepairsLimited);
+        if is_limited && !self.admit_control(id, now) {
             return;
         }
         match control {
@@ -355,6 +361,15 @@ impl MeshState {
                 (Err(fault), _) => self.fault(id, fault, now),
                 (Ok(_), None) => {}
             },
+            kind::LETTER => match Letter::parse(native) {
+                Ok(Some(letter)) => self.on_letter(id, letter, now),
+                Ok(None) => {}
+                Err(fault) => self.fault(id, fault, now),
+            },
+            kind::SEEK => match Seek::parse(native) {
+                Ok(seek) => self.on_seek(id, seek, now),
+                Err(fault) => self.fault(id, fault, now),
+            },
             kind::BEACON => match native.beacon() {
                 Ok(beacon) => self.on_beacon(id, beacon, now),
                 Err(fault) => self.fault(id, fault, now),
@@ -369,8 +384,7 @@ impl MeshState {
             && link.leads_to(sender)
             && !link.traits().takes_responses
         {
-            self.searches
-                .mute(request.request_id.clone(), sender.clone());
+            self.searches.mute(&request.request_id, sender.clone());
         }
     }
 
@@ -416,7 +430,7 @@ impl MeshState {
         let found = &response.found;
         if self.searches.answered(&response.request_id, &found.id) {
             reached!(self, Mark::SearchAnswered);
-            self.dial_for_reply(&found.id.clone(), &found.address, now);
+            self.dial_for_reply(&found.id, &found.address, now);
         }
     }
 }

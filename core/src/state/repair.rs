@@ -33,6 +33,24 @@ const MANY: usize = 512;
 /// How long the first comparison on a link may hold back what is to be sent there.
 const COMPARISON: Duration = Duration::from_secs(5);
 
+/// What this node has of one stream.
+struct Had {
+    /// The version that the stream's last change made.
+    version: u64,
+    /// The age of the first message that can still be sent, if all from that on are here. `None` where it takes more to say
+    /// where the stream begins for a neighbour.
+    age: Option<Duration>,
+    /// Its `from` is right for those who want a message of that age.
+    entry: HaveEntry,
+}
+
+/// What is told to the neighbours, and the messages that say so.
+#[derive(Default)]
+struct News {
+    entries: Vec<HaveEntry>,
+    messages: Vec<Encoder>,
+}
+
 impl MeshState {
     /// Takes a message about logs. Returns whether it was one.
     pub(super) fn on_sync(&mut self, id: LinkId, native: &Native, now: Instant) -> bool {
@@ -112,20 +130,26 @@ impl MeshState {
         }
         let version = self.delivery.frontiers.version();
         if let Some(link) = self.links.get_mut(&id) {
-            link.feed.told = Some(version);
+            link.feed.tell(version);
             link.feed.awaits_want = false;
         }
         self.note_holds(id, self.delivery.last_sequence, Ranges::new(), now);
+        self.release_all_carried(now);
         self.pump(id, now);
     }
 
     /// Tells all that this node has.
     fn tell_all(&mut self, id: LinkId, now: Instant) {
         let version = self.delivery.frontiers.version();
-        let mut messages = batches(self.haves(id, 0, now));
-        let last = messages.pop().unwrap_or_default();
+        let all = self.haves(0, now);
+        let mut messages = batches(self.haves_for(id, &all, 0, &[], now));
+        let entries = messages.pop().unwrap_or_default();
+        let last = self.delivery.last_sequence;
         if let Some(link) = self.links.get_mut(&id) {
-            link.feed.told = Some(version);
+            if link.feed.is_comparing {
+                link.feed.compared_to = last;
+            }
+            link.feed.tell(version);
             link.feed.awaits_want = true;
         }
         for entries in messages {
@@ -141,7 +165,7 @@ impl MeshState {
             );
         }
         let have = Have {
-            entries: last,
+            entries,
             is_complete: true,
         };
         self.send_control(id, &have.encode(), now);
@@ -151,7 +175,11 @@ impl MeshState {
     pub(super) fn note_news(&mut self, now: Instant) {
         self.delivery.news += 1;
         if self.delivery.news == 1 {
-            let at = now.saturating_add(self.config.have_interval);
+            // A message is news to all nodes within moments, and whoever is told need not tell. So they take turns.
+            let longest = self.config.have_interval;
+            let most = u64::try_from(longest.as_micros() / 2).unwrap_or(u64::MAX);
+            let earlier = Duration::from_micros(self.chance.below(most));
+            let at = now.saturating_add(longest.saturating_sub(earlier));
             self.timers.arm(Timer::Have, at);
         }
     }
@@ -172,33 +200,35 @@ impl MeshState {
         }
         let version = self.delivery.frontiers.version();
         let mut is_late = false;
-        let peers: Vec<LinkId> = self.peers.values().copied().collect();
-        for id in peers {
+        let mut to_tell = Vec::new();
+        for link in self.peers.values() {
+            let Some(link) = self.links.get(link) else {
+                continue;
+            };
+            let told = link.feed.told.filter(|_| link.kind == PeerKind::Native);
+            let Some(told) = told.filter(|told| *told != version) else {
+                continue;
+            };
+            if link.feed.behind.is_some() || !link.outbox.has_room() {
+                is_late = true;
+            } else {
+                to_tell.push((link.id, told));
+            }
+        }
+        let oldest = to_tell.iter().map(|(_, told)| *told).min();
+        let all = self.haves(oldest.unwrap_or(version), now);
+        let mut last = News::default();
+        for (id, told) in to_tell {
             let Some(link) = self.links.get_mut(&id) else {
                 continue;
             };
-            let Some(told) = link.feed.told.filter(|_| link.kind == PeerKind::Native) else {
-                continue;
-            };
-            if told == version {
-                continue;
+            let known = link.feed.tell(version);
+            let entries = self.haves_for(id, &all, told, &known, now);
+            if entries != last.entries {
+                last = self.news(entries, now);
             }
-            if link.feed.behind.is_some() || !link.outbox.has_room() {
-                is_late = true;
-                continue;
-            }
-            link.feed.told = Some(version);
-            let is_complete = false;
-            for entries in batches(self.haves(id, told, now)) {
-                self.send_control(
-                    id,
-                    &Have {
-                        entries,
-                        is_complete,
-                    }
-                    .encode(),
-                    now,
-                );
+            for message in &mut last.messages {
+                self.send_encoded(id, message, None, now);
             }
         }
         if is_late {
@@ -207,26 +237,87 @@ impl MeshState {
         }
     }
 
-    /// Returns what this node has of the streams that changed after a version, for one neighbour.
-    fn haves(&self, id: LinkId, version: u64, now: Instant) -> Vec<HaveEntry> {
-        let reach = self
-            .links
-            .get(&id)
-            .map_or(Duration::MAX, |link| link.feed.reach(now));
+    /// Makes the messages that tell news. Most neighbours get the same ones.
+    fn news(&self, entries: Vec<HaveEntry>, now: Instant) -> News {
+        let is_complete = false;
+        let messages = batches(entries.clone()).into_iter().map(|entries| {
+            let have = Have {
+                entries,
+                is_complete,
+            };
+            self.compose_whisper(&have.encode(), now)
+        });
+        News {
+            messages: messages.collect(),
+            entries,
+        }
+    }
+
+    /// Returns what this node has of the streams that changed after a version.
+    fn haves(&self, version: u64, now: Instant) -> Vec<Had> {
         let changed = self.delivery.frontiers.changed_since(version);
-        let entries = changed.map(|(stream, known)| {
-            let low = self.delivery.log.low(&stream.origin, stream.epoch);
-            HaveEntry {
-                origin: stream.origin.clone(),
-                epoch: stream.epoch,
-                upto: known.upto(),
-                low: low.unwrap_or(0),
-                from: self.beginning(stream, known, low, reach, now),
-                ranges: known.beyond().iter().collect(),
+        let had = changed.map(|(version, stream, known)| {
+            let low = self.kept_in(stream, 0, u64::MAX);
+            let oldest = low.and_then(|(_, arrival)| self.delivery.log.get(arrival));
+            let order = self.delivery.order.get(stream);
+            let is_undecided = order.is_some_and(|order| order.undecided.is_some());
+            let low = low.map_or(0, |(sequence, _)| sequence);
+            // The usual case: no message of it has left the log, and none is missing before those that are here.
+            let is_whole = !is_undecided
+                && !self.delivery.unkept.contains_key(stream)
+                && (low <= 1 || known.contains(low - 1));
+            Had {
+                version,
+                age: oldest.filter(|_| is_whole).map(|oldest| oldest.age(now)),
+                entry: HaveEntry {
+                    origin: stream.origin.clone(),
+                    epoch: stream.epoch,
+                    upto: known.upto(),
+                    low,
+                    from: low,
+                    ranges: known.beyond().iter().collect(),
+                },
             }
         });
         let skipped = usize::from(sabotaged!(self.config, Sabotage::HaveSkipsLast));
-        entries.skip(skipped).collect()
+        had.skip(skipped).collect()
+    }
+
+    /// Returns what of this changed after a version, as one neighbour is to be told: without what it is known to have, too,
+    /// but with its own, since it waits for others to have that.
+    fn haves_for(
+        &self,
+        id: LinkId,
+        all: &[Had],
+        version: u64,
+        known: &[u64],
+        now: Instant,
+    ) -> Vec<HaveEntry> {
+        let link = self.links.get(&id);
+        let reach = link.map_or(Duration::MAX, |link| link.feed.reach(now));
+        let is_news = |had: &&Had| {
+            known.binary_search(&had.version).is_err()
+                || link.is_some_and(|link| link.leads_to(&had.entry.origin))
+        };
+        let all = &all[all.partition_point(|had| had.version <= version)..];
+        let entries = all.iter().filter(is_news).map(|had| {
+            let mut entry = had.entry.clone();
+            if had.age.is_none_or(|age| age > reach) {
+                entry.from = self.beginning_for(&entry, reach, now);
+            }
+            entry
+        });
+        entries.collect()
+    }
+
+    fn beginning_for(&self, entry: &HaveEntry, reach: Duration, now: Instant) -> u64 {
+        let stream = Stream {
+            origin: entry.origin.clone(),
+            epoch: entry.epoch,
+        };
+        let low = (entry.low > 0).then_some(entry.low);
+        let known = self.delivery.frontiers.get(&stream);
+        known.map_or(0, |known| self.beginning(&stream, known, low, reach, now))
     }
 
     /// Returns the first sequence of a stream that a node with this reach wants for its application; 0 if it is not known.
@@ -244,8 +335,16 @@ impl MeshState {
         if order.is_some_and(|order| order.undecided.is_some()) {
             return 0;
         }
+        // Of what is not here any more it may want some: then it is to know that there was something.
+        let unkept = self.delivery.unkept.get(stream);
+        let wants_unkept = unkept.is_some_and(|unkept| unkept.age(now) <= reach)
+            && !sabotaged!(self.config, Sabotage::EvictedTakenForOld);
         let Some(low) = low else {
-            return known.highest().saturating_add(1);
+            return if wants_unkept {
+                1
+            } else {
+                known.highest().saturating_add(1)
+            };
         };
         let next = |from: u64| self.kept_in(stream, from, u64::MAX);
         // The first that is kept at or above `old` is too old, if any is; that at or above `young` is not.
@@ -255,7 +354,12 @@ impl MeshState {
             entry.is_some_and(|entry| entry.age(now) > reach)
         };
         if !is_old(low) {
-            return low;
+            return match low.checked_sub(1) {
+                _ if wants_unkept => 1,
+                // What was never here may be younger, too.
+                Some(before) if before > 0 && !known.contains(before) => 0,
+                _ => low,
+            };
         }
         while young - old > 1 {
             let middle = old + (young - old) / 2;
@@ -300,6 +404,21 @@ impl MeshState {
             self.decide_beginning(&stream, entry.from, now);
         }
         let theirs = StreamFrontier::new(entry.upto, beyond);
+        if stream.origin == self.id {
+            self.release_carried(&stream, &theirs, now);
+        }
+        // Whoever does not know where the stream begins has to be told.
+        if entry.from > 0
+            && let Some(version) = self.delivery.frontiers.version_of(&stream, &theirs)
+            && let Some(link) = self.links.get_mut(&id)
+        {
+            link.feed.note_known(version);
+            // Nearly always: then there is nothing to ask for.
+            if self.delivery.order.contains_key(&stream) {
+                link.feed.forget_offer(&stream);
+                return;
+            }
+        }
         let lacking = self.delivery.frontiers.lacking(&stream, &theirs);
         let mut offered = Ranges::new();
         if entry.low > 0 {
@@ -314,6 +433,7 @@ impl MeshState {
         let is_new = !self.delivery.order.contains_key(&stream);
         let offer = Offer {
             ranges: offered,
+            gone: if is_new { gone } else { Ranges::new() },
             from: (entry.from > 0 && is_new).then_some(entry.from),
         };
         link.feed.offer(stream, offer);

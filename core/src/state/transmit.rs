@@ -7,14 +7,13 @@ use crate::encode::{ALIGNMENT, Encoder};
 use crate::error::CloseReason;
 use crate::flavour::{Compress, Told, traits};
 use crate::frame::PREFIX_LEN;
-use crate::id::{IdForm, NodeId};
+use crate::id::{IdForm, MessageId, NodeId};
 use crate::link::{Link, Stage};
 use crate::output::{Event, LinkId, Output, PeerKind, SendId, SendOutcome, WithheldReason};
 use crate::time::Instant;
 use crate::timers::Timer;
 use crate::wire::control::{
-    OutControl, RequestNode, Response, encode_peers, encode_renegotiation, encode_request_peers,
-    sub_flag,
+    OutControl, Response, encode_peers, encode_renegotiation, encode_request_peers,
 };
 use crate::wire::fields::PeerEntry;
 use crate::wire::message::{MainType, Outgoing, Packed, SubFlagOut};
@@ -80,18 +79,35 @@ impl MeshState {
         self.compose(message.main, message.sub_flag, &message.packets, None, now)
     }
 
+    /// Packs one of the protocol's own messages that is no broadcast. It is not read again: nobody asks what is in it.
+    pub(super) fn compose_whisper(&self, message: &OutControl, now: Instant) -> Encoder {
+        let outgoing = Outgoing {
+            main: message.main,
+            sender: &self.id,
+            form: IdForm::Str,
+            time: self.clock.at(now).as_secs(),
+            sub_flag: message.sub_flag,
+            packets: &message.packets,
+        };
+        let mut bytes = outgoing.pack();
+        align(&mut bytes);
+        Encoder::new(MessageId::of(&bytes), bytes.into())
+    }
+
     /// Sends one of the protocol's own messages to one peer, as the link's traits have it.
     pub(super) fn send_control(&mut self, id: LinkId, message: &OutControl, now: Instant) {
-        let packed = self.compose_control(message, now);
-        if packed.main() == MainType::Broadcast {
+        let mut encoder = if message.main == MainType::Broadcast {
+            let packed = self.compose_control(message, now);
             self.remember_own(&packed, now);
-        }
-        let mut encoder = Encoder::new(packed.id(), packed.bytes().clone());
+            Encoder::new(packed.id(), packed.bytes().clone())
+        } else {
+            self.compose_whisper(message, now)
+        };
         self.send_encoded(id, &mut encoder, None, now);
     }
 
     /// Sends one of the protocol's own messages to everyone.
-    fn broadcast_control(&mut self, message: &OutControl, now: Instant) {
+    pub(super) fn broadcast_control(&mut self, message: &OutControl, now: Instant) {
         let packed = self.compose_control(message, now);
         self.send_to_all(&packed, now);
     }
@@ -236,9 +252,21 @@ impl MeshState {
         send: Option<SendId>,
         now: Instant,
     ) {
+        let is_sabotaged = self.is_flushing_sabotaged();
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        let is_plain = send.is_none() && !link.traits().align && link.stage != Stage::Closing;
+        if is_plain && !is_sabotaged && link.outbox.pass(frame.len()) {
+            // Most frames: they need not wait in the queue for the look that lets them out again.
+            let batching = link.traits().batching;
+            self.timers.cancel(Timer::Stall(id));
+            return self.outputs.push_back(Output::Send {
+                link: id,
+                bytes: frame,
+                batching,
+            });
+        }
         if let Err(overflow) = link.outbox.push(frame, send) {
             if sabotaged!(self.config, Sabotage::OverflowDropsFrame) {
                 return;
@@ -253,6 +281,22 @@ impl MeshState {
             return self.close(id, reason, now);
         }
         self.flush(id, now);
+    }
+
+    /// Returns whether a bug is planted in [`flush`](Self::flush): then all goes through that.
+    #[cfg(feature = "sabotage")]
+    fn is_flushing_sabotaged(&self) -> bool {
+        sabotaged!(self.config, Sabotage::StalledPeerBlocksOthers)
+            || sabotaged!(self.config, Sabotage::CreditExceeded)
+    }
+
+    #[cfg(not(feature = "sabotage"))]
+    #[expect(
+        clippy::unused_self,
+        reason = "it is the same call as with the feature"
+    )]
+    const fn is_flushing_sabotaged(&self) -> bool {
+        false
     }
 
     /// Writes what waits on a link, as far as credit and pacing allow.
@@ -320,6 +364,7 @@ impl MeshState {
         let has_room = match awaited {
             Room::Links => self.has_room(),
             Room::Log(len) => self.delivery.log.has_room_for_own(len),
+            Room::Posts(len) => self.has_room_for_post(len),
         };
         if has_room {
             reached!(self, Mark::RoomAgain);
@@ -427,76 +472,6 @@ impl MeshState {
         };
         if self.links.contains_key(&id) && !sabotaged!(self.config, Sabotage::IdleTimerNotRearmed) {
             self.timers.set(Timer::Idle(id), next);
-        }
-    }
-
-    /// Sends the requests of a search. A node is found only by the form in which it spells its id;
-    /// where that is not known, both are asked for.
-    pub(super) fn ask_for_node(
-        &mut self,
-        wanted: &NodeId,
-        request: &bytes::Bytes,
-        form: Option<IdForm>,
-        now: Instant,
-    ) {
-        for wanted_form in [IdForm::Str, IdForm::Bin] {
-            if form.is_none_or(|form| form == wanted_form) {
-                let message = RequestNode {
-                    request_id: request.clone(),
-                    wanted: wanted.clone(),
-                    wanted_form,
-                };
-                self.broadcast_control(&message.encode(), now);
-            }
-        }
-    }
-
-    /// Asks again for the nodes that nobody has found, since there is a new peer to ask.
-    pub(super) fn search_again(&mut self, now: Instant) {
-        let again: Vec<_> = self
-            .searches
-            .unanswered()
-            .map(|(node, search)| (node.clone(), search.request.clone(), search.form))
-            .collect();
-        for (node, request, form) in again {
-            self.ask_for_node(&node, &request, form, now);
-        }
-    }
-
-    /// Sends the messages that waited for a link to this peer.
-    pub(super) fn send_what_waited(&mut self, peer: &NodeId, id: LinkId, now: Instant) {
-        for waiting in self.searches.take(peer) {
-            self.whisper_on(
-                id,
-                &waiting.sub_flag,
-                &waiting.payload,
-                Some(waiting.send),
-                now,
-            );
-        }
-        self.watch_searches();
-    }
-
-    /// Sends a message to one peer.
-    pub(super) fn whisper_on(
-        &mut self,
-        id: LinkId,
-        sub_flag: &crate::SubFlag,
-        payload: &Payload,
-        send: Option<SendId>,
-        now: Instant,
-    ) {
-        let sub_flag = sub_flag.to_wire(sub_flag::WHISPER);
-        let packed = self.compose(MainType::Whisper, sub_flag, payload, None, now);
-        let mut encoder = Encoder::new(packed.id(), packed.bytes().clone());
-        self.send_encoded(id, &mut encoder, send, now);
-    }
-
-    /// Sets the timer for the search that ends first.
-    pub(super) fn watch_searches(&mut self) {
-        match self.searches.deadline() {
-            Some(deadline) => self.timers.set(Timer::Search, deadline),
-            None => self.timers.cancel(Timer::Search),
         }
     }
 

@@ -52,6 +52,60 @@ fn what_is_sent_without_a_neighbour_arrives_when_there_is_one() {
 }
 
 #[test]
+fn what_no_log_could_hold_is_too_long_and_not_waited_for() {
+    let mut net = Net::with(1, 1, |_, config| config.log_len = 1 << 16);
+    let send = |net: &mut Net, len| {
+        let payload = vec![7; len];
+        net.with_state(0, |state, now| state.broadcast(payload, now))
+    };
+    let refused = send(&mut net, 32 << 10).unwrap_err();
+    let SendError::TooLong { len, limit } = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(len > limit, "{refused}");
+    // One that is as long as it may be is taken, and then there is no room for another.
+    let over = len - limit;
+    send(&mut net, (32 << 10) - over).unwrap();
+    assert_eq!(send(&mut net, 1).unwrap_err(), SendError::Full);
+}
+
+#[test]
+fn what_a_node_asked_for_is_no_flood() {
+    let mut net = Net::new(2, 1);
+    let count = u64::from(Config::default().max_control_rate) * 2;
+    for n in 0..count {
+        net.broadcast(0, &format!("early {n}"));
+    }
+    net.connect(1, 0).unwrap();
+    net.run(SECOND * 3);
+    assert_eq!(sequences(&net, 1, 0), numbers(1, count));
+    let events = net.nodes[1].events.iter();
+    let floods = events.filter(|event| matches!(event, Event::ControlFlood { .. }));
+    assert_eq!(floods.count(), 0);
+}
+
+/// More than a peer asks for at once are made while the logs of a new link are compared, and the node leaves at various
+/// points of that.
+#[test]
+fn who_leaves_early_leaves_all_it_has_with_its_peer() {
+    const COUNT: u64 = 300;
+    for pause in [0, 40, 120, 200].map(Duration::from_millis) {
+        let mut net = Net::new(2, 1);
+        net.connect(0, 1).unwrap();
+        while net.links().len() < 2 {
+            net.run(Duration::from_millis(1));
+        }
+        for n in 0..COUNT {
+            net.broadcast(0, &format!("{n}"));
+        }
+        net.run(pause);
+        net.with_state(0, MeshState::shutdown);
+        net.run(SECOND * 6);
+        assert_eq!(sequences(&net, 1, 0), numbers(1, COUNT), "after {pause:?}");
+    }
+}
+
+#[test]
 fn a_partition_of_an_hour_heals_without_a_loss() {
     for seed in 0..2 {
         let mut net = chain(8, seed, |_| {});
@@ -221,4 +275,23 @@ fn nothing_is_said_when_there_is_nothing_to_say() {
     let spent = net.sent - before;
     // Pings, summaries, beacons and probes.
     assert!(spent < 20_000, "{spent} bytes in a minute");
+}
+
+#[test]
+fn a_long_backlog_is_repaired_at_the_speed_of_the_link() {
+    let mut net = chain(2, 1, |_| {});
+    net.cut(0, 1);
+    for n in 0..1000 {
+        net.broadcast(0, &format!("{n}"));
+    }
+    net.run(SECOND * 10);
+    net.heal();
+    net.run(SECOND * 20);
+    assert_eq!(sequences(&net, 1, 0).len(), 1000);
+    let is_flood = |event: &Event| matches!(event, Event::ControlFlood { .. });
+    assert!(
+        !net.nodes
+            .iter()
+            .any(|node| node.events.iter().any(is_flood))
+    );
 }

@@ -98,13 +98,11 @@ fn own_messages_are_refused_when_the_log_is_full_of_them_and_room_is_announced()
     assert!(solo.events.contains(&Event::Room));
     solo.state.broadcast("again", solo.now).unwrap();
     solo.state.handle_credit(link, usize::MAX, solo.now);
-    solo.drain();
-    let sent = solo.sent(link).len();
-    assert_eq!(
-        sent,
-        2 + accepted + 1,
-        "handshake, peers, and all that was accepted"
-    );
+    // This peer never says how far it is.
+    solo.pass(Duration::from_secs(5));
+    let controls = solo.controls(link).into_iter();
+    let sent = controls.filter(|control| *control == Control::User).count();
+    assert_eq!(sent, accepted + 1, "all that was accepted");
 }
 
 #[test]
@@ -129,7 +127,8 @@ fn a_link_that_takes_nothing_costs_its_queue_and_gets_all_in_the_end() {
     let links = solo.state.snapshot().links;
     assert!(links.iter().all(|link| link.queued <= limit));
     solo.state.handle_credit(slow, usize::MAX, solo.now);
-    solo.drain();
+    // This peer never says how far it is.
+    solo.pass(Duration::from_secs(5));
     let controls = solo.controls(slow).into_iter();
     let got = controls.filter(|control| *control == Control::User).count();
     assert_eq!(got, 400);

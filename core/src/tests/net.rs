@@ -27,6 +27,8 @@ pub(super) struct Net {
     pipes: BTreeMap<(usize, LinkId), Pipe>,
     cut: BTreeSet<(usize, usize)>,
     swallowed: BTreeSet<(usize, usize)>,
+    /// Directions in which nothing gets through for now, and what waits there.
+    stopped: BTreeMap<(usize, usize), Vec<Happening>>,
     chance: Chance,
     /// The longest latency; each chunk draws its own, and chunks stay in order.
     latency: Duration,
@@ -37,6 +39,11 @@ pub(super) struct Node {
     pub(super) address: Address,
     pub(super) messages: Vec<Message>,
     pub(super) events: Vec<Event>,
+    /// Which broadcasts it delivered or gave up, in that order: their stream, the first, the last.
+    pub(super) told: Vec<((NodeId, u64), u64, u64)>,
+    /// All that it gave out to be stored, the last at the end.
+    pub(super) saved: Vec<Bytes>,
+    config: Config,
 }
 
 struct Pipe {
@@ -49,6 +56,23 @@ enum Happening {
     Dial(usize, DialId, Address),
     Bytes((usize, LinkId), (usize, LinkId), Bytes),
     Closed((usize, LinkId)),
+}
+
+impl Happening {
+    fn is_for(&self, n: usize) -> bool {
+        match self {
+            Self::Dial(from, ..) => *from == n,
+            Self::Bytes(from, to, _) => from.0 == n || to.0 == n,
+            Self::Closed(end) => end.0 == n,
+        }
+    }
+}
+
+impl Node {
+    /// Returns the stream of its broadcasts.
+    pub(super) fn stream(&self) -> (NodeId, u64) {
+        (self.state.id().clone(), self.state.epoch_for_tests())
+    }
 }
 
 impl Net {
@@ -67,6 +91,7 @@ impl Net {
             pipes: BTreeMap::new(),
             cut: BTreeSet::new(),
             swallowed: BTreeSet::new(),
+            stopped: BTreeMap::new(),
             chance: Chance::new([seed; 32]),
             latency: Duration::from_millis(50),
         };
@@ -77,6 +102,11 @@ impl Net {
     }
 
     pub(super) fn add(&mut self, adapt: impl FnOnce(&mut Config)) -> usize {
+        self.add_at(0, adapt)
+    }
+
+    /// Adds a node whose clock is ahead by so many seconds.
+    pub(super) fn add_at(&mut self, ahead: i64, adapt: impl FnOnce(&mut Config)) -> usize {
         let n = self.nodes.len();
         let place = Self::place(n);
         let mut config = Config {
@@ -84,17 +114,48 @@ impl Net {
             ..Config::default()
         };
         adapt(&mut config);
+        let epoch = EPOCH.checked_add_signed(ahead).expect("after 1970");
         let wall =
-            UnixTime::from_secs(EPOCH).saturating_add(Duration::from_micros(self.now.as_micros()));
-        let state = MeshState::new(config, self.chance.bytes(), self.now, wall);
+            UnixTime::from_secs(epoch).saturating_add(Duration::from_micros(self.now.as_micros()));
+        let state = MeshState::new(config.clone(), self.chance.bytes(), self.now, wall);
         self.nodes.push(Node {
             state: state.expect("a good configuration"),
             address: place,
             messages: Vec::new(),
             events: Vec::new(),
+            told: Vec::new(),
+            saved: Vec::new(),
+            config,
         });
         self.drain(n);
         n
+    }
+
+    /// Ends a node at once, and begins it anew: from what it saved, or as a node that nobody knows. What it had told is
+    /// kept with what it will.
+    pub(super) fn restart(&mut self, n: usize, saved: Option<&Bytes>) {
+        let ends: Vec<_> = self
+            .pipes
+            .keys()
+            .filter(|end| end.0 == n)
+            .copied()
+            .collect();
+        for end in ends {
+            if let Some(pipe) = self.pipes.remove(&end) {
+                self.closed_at(pipe.to, self.now);
+            }
+        }
+        // Nothing that is under way arrives.
+        self.due.retain(|_, happening| !happening.is_for(n));
+        let config = self.nodes[n].config.clone();
+        let wall =
+            UnixTime::from_secs(EPOCH).saturating_add(Duration::from_micros(self.now.as_micros()));
+        let (seed, now) = (self.chance.bytes(), self.now);
+        self.nodes[n].state = match saved {
+            Some(saved) => MeshState::restore(config, seed, saved, now, wall).expect("a good save"),
+            None => MeshState::new(config, seed, now, wall).expect("a good configuration"),
+        };
+        self.drain(n);
     }
 
     /// Returns the address of a node.
@@ -156,9 +217,17 @@ impl Net {
         self.swallowed.extend([(a, b), (b, a)]);
     }
 
+    /// From now on bytes from one node to another are held up.
+    pub(super) fn stop(&mut self, from: usize, to: usize) {
+        self.stopped.entry((from, to)).or_default();
+    }
+
     pub(super) fn heal(&mut self) {
         self.cut.clear();
         self.swallowed.clear();
+        for happening in std::mem::take(&mut self.stopped).into_values().flatten() {
+            self.at(self.now, happening);
+        }
     }
 
     pub(super) fn run(&mut self, length: Duration) {
@@ -207,6 +276,10 @@ impl Net {
         match happening {
             Happening::Dial(from, dial, to) => self.dial(from, dial, &to),
             Happening::Bytes(from, to, bytes) => {
+                if let Some(held) = self.stopped.get_mut(&(from.0, to.0)) {
+                    held.push(Happening::Bytes(from, to, bytes));
+                    return;
+                }
                 self.nodes[to.0].state.handle_bytes(to.1, &bytes, self.now);
                 self.drain(to.0);
                 self.nodes[from.0]
@@ -266,8 +339,28 @@ impl Net {
                         self.closed_at(pipe.to, pipe.busy_until);
                     }
                 }
-                Output::Message(message) => self.nodes[n].messages.push(message),
-                Output::Event(event) => self.nodes[n].events.push(event),
+                Output::Message(message) => {
+                    if let Some((epoch, sequence)) = message.place {
+                        let stream = (message.sender().clone(), epoch);
+                        self.nodes[n].told.push((stream, sequence, sequence));
+                    }
+                    self.nodes[n].messages.push(message);
+                }
+                Output::Event(event) => {
+                    if let Event::Gap {
+                        origin,
+                        epoch,
+                        first,
+                        last,
+                        ..
+                    } = &event
+                    {
+                        let stream = (origin.clone(), *epoch);
+                        self.nodes[n].told.push((stream, *first, *last));
+                    }
+                    self.nodes[n].events.push(event);
+                }
+                Output::Persist(bytes) => self.nodes[n].saved.push(bytes),
             }
         }
     }

@@ -34,6 +34,7 @@ pub(crate) struct Solo {
     pub(crate) cancelled: Vec<DialId>,
     pub(crate) messages: Vec<Message>,
     pub(crate) events: Vec<Event>,
+    pub(crate) saved: Vec<Bytes>,
 }
 
 /// A frame that the state sent, opened.
@@ -85,6 +86,7 @@ impl Solo {
             cancelled: Vec::new(),
             messages: Vec::new(),
             events: Vec::new(),
+            saved: Vec::new(),
         };
         solo.drain();
         solo
@@ -112,6 +114,7 @@ impl Solo {
                 }
                 Output::Message(message) => self.messages.push(message),
                 Output::Event(event) => self.events.push(event),
+                Output::Persist(bytes) => self.saved.push(bytes),
             }
         }
         let due = self.state.poll_timeout();
@@ -226,8 +229,16 @@ impl Solo {
 
     /// A native node dials us and is linked.
     pub(crate) fn native(&mut self, id: &str) -> LinkId {
+        self.native_peer(id, &Legacy::native(id))
+    }
+
+    /// A native node that carries letters dials us and is linked.
+    pub(crate) fn carrier(&mut self, id: &str) -> LinkId {
+        self.native_peer(id, &Legacy::carrier(id))
+    }
+
+    fn native_peer(&mut self, id: &str, peer: &Legacy) -> LinkId {
         let link = self.accept();
-        let peer = Legacy::native(id);
         self.feed(link, &peer.hello());
         self.feed(link, &peer.confirm());
         assert!(self.is_peer(id), "{id} is linked");
@@ -284,6 +295,7 @@ pub(crate) struct Legacy {
     pub(crate) methods: Vec<u64>,
     pub(crate) time: u64,
     pub(crate) max_frame_len: Option<u64>,
+    pub(crate) features: Vec<String>,
 }
 
 pub(crate) use crate::id::IdForm;
@@ -300,6 +312,7 @@ impl Legacy {
             methods: vec![19, 17, 16, 18],
             time: EPOCH,
             max_frame_len: None,
+            features: vec!["unheard-of".to_owned()],
         }
     }
 
@@ -320,6 +333,14 @@ impl Legacy {
         Self {
             id_form: IdForm::Str,
             ..Self::new(id)
+        }
+    }
+
+    /// A native node that carries letters.
+    pub(crate) fn carrier(id: &str) -> Self {
+        Self {
+            features: vec![wire::letter::FEATURE.to_owned()],
+            ..Self::native(id)
         }
     }
 
@@ -353,7 +374,7 @@ impl Legacy {
             network: ProtocolId::from_text(&self.protocol),
             address: self.address.clone(),
             methods: vec![32, 19],
-            features: vec!["unheard-of".to_owned()],
+            features: self.features.clone(),
             max_frame_len: self.max_frame_len,
             key: None,
             island: None,

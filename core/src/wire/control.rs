@@ -251,6 +251,31 @@ impl RequestNode {
     }
 }
 
+/// What the request ids begin with that ask a legacy peer for a receipt.
+const RECEIPT: &str = "rs2p receipt ";
+
+/// Asks one legacy peer for what it answers at once if the asker is in its table: where the asker is.
+pub(crate) fn ask_for_receipt(number: u64, asker: &NodeId) -> OutControl {
+    let mut packets = Payload::new();
+    let request_id = format!("{RECEIPT}{number}");
+    packets.push_with(|out| put_text(out, &request_id, IdForm::Str));
+    packets.push_with(|out| put_text(out, asker.as_str(), IdForm::Str));
+    OutControl::new(MainType::Whisper, sub_flag::REQUEST, packets)
+}
+
+/// Returns the number of the question that a message answers, if it is a receipt.
+pub(crate) fn receipt(message: &Packed) -> Option<u64> {
+    let WireSubFlag::Number(number) = message.sub_flag() else {
+        return None;
+    };
+    if number.as_u64() != Some(sub_flag::RESPONSE) {
+        return None;
+    }
+    let mut fields = Fields::of("response", message);
+    let (text, _) = fields.text("request id is missing").ok()?;
+    text.strip_prefix(RECEIPT)?.parse().ok()
+}
+
 fn parse_request(message: &Packed) -> Result<Control, ControlFault> {
     let mut fields = Fields::of("request", message);
     let request_id = fields.raw("request id is missing")?;

@@ -99,6 +99,34 @@ impl<'a> Fields<'a> {
         Ok(Self::new(self.message, &value[cursor.position()..], len))
     }
 
+    /// Reads an array: `read` gets its elements, in turn. Those that it leaves are passed over.
+    pub(crate) fn in_list<T>(
+        &mut self,
+        rule: &'static str,
+        read: impl FnOnce(&mut Self) -> Result<T, ControlFault>,
+    ) -> Result<T, ControlFault> {
+        if self.left == 0 {
+            return Err(self.breaks(rule));
+        }
+        self.left -= 1;
+        let Ok(Head::Array(len)) = self.cursor.head() else {
+            return Err(self.breaks(rule));
+        };
+        // In place: to look for the end first would be to read all of it once for each array that it is in.
+        let mut elements = Self {
+            message: self.message,
+            packets: len,
+            left: len,
+            cursor: self.cursor.clone(),
+        };
+        let read = read(&mut elements)?;
+        while elements.left > 0 {
+            elements.raw(rule)?;
+        }
+        self.cursor = elements.cursor;
+        Ok(read)
+    }
+
     /// Reads a list of compression methods, of which those that are no numbers are left out.
     pub(crate) fn methods(&mut self) -> Result<Vec<u64>, ControlFault> {
         let rule = "methods must be a list";

@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod fault;
 pub(crate) mod fields;
 pub(crate) mod int;
+pub(crate) mod letter;
 pub(crate) mod message;
 pub(crate) mod msgpack;
 pub(crate) mod native;

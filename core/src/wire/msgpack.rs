@@ -3,7 +3,6 @@
 //! Everything that reads values is built on [`Cursor`], which never allocates and never believes a length before
 //! the bytes are there.
 
-use rmp::Marker;
 use rmp::encode;
 
 use super::fault::MsgpackFault;
@@ -14,6 +13,9 @@ use super::int::Int;
 /// py2p reads down to about 328 arrays and js2p to about 2960, so this is deeper than what the one can read and far
 /// less than what the other can; a guess as to what anybody needs.
 pub(crate) const MAX_DEPTH: usize = 512;
+
+/// What is no deeper than this is read with less room.
+const SHALLOW: usize = 8;
 
 /// The start of a value: all of a number, for the rest the kind and the length of what follows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,53 +92,50 @@ impl<'a> Cursor<'a> {
     /// Reads the head of the next value. What the head announces follows: [`Cursor::content`], or more heads.
     pub(crate) fn head(&mut self) -> Result<Head, MsgpackFault> {
         let [code] = self.array()?;
-        Ok(match Marker::from_u8(code) {
-            Marker::Reserved => return Err(MsgpackFault::Reserved),
-            Marker::Null => Head::Nil,
-            Marker::False => Head::Bool(false),
-            Marker::True => Head::Bool(true),
-            Marker::FixPos(number) => Head::Int(number.into()),
-            Marker::FixNeg(number) => Head::Int(number.into()),
-            Marker::U8 => Head::Int(u8::from_be_bytes(self.array()?).into()),
-            Marker::U16 => Head::Int(u16::from_be_bytes(self.array()?).into()),
-            Marker::U32 => Head::Int(u32::from_be_bytes(self.array()?).into()),
-            Marker::U64 => Head::Int(u64::from_be_bytes(self.array()?).into()),
-            Marker::I8 => Head::Int(i8::from_be_bytes(self.array()?).into()),
-            Marker::I16 => Head::Int(i16::from_be_bytes(self.array()?).into()),
-            Marker::I32 => Head::Int(i32::from_be_bytes(self.array()?).into()),
-            Marker::I64 => Head::Int(i64::from_be_bytes(self.array()?).into()),
-            Marker::F32 => Head::Float(f32::from_be_bytes(self.array()?).into()),
-            Marker::F64 => Head::Float(f64::from_be_bytes(self.array()?)),
-            Marker::FixStr(len) => Head::Str(len.into()),
-            Marker::Str8 => Head::Str(self.len8()?),
-            Marker::Str16 => Head::Str(self.len16()?),
-            Marker::Str32 => Head::Str(self.len32()?),
-            Marker::Bin8 => Head::Bin(self.len8()?),
-            Marker::Bin16 => Head::Bin(self.len16()?),
-            Marker::Bin32 => Head::Bin(self.len32()?),
-            Marker::FixExt1 => self.ext(1)?,
-            Marker::FixExt2 => self.ext(2)?,
-            Marker::FixExt4 => self.ext(4)?,
-            Marker::FixExt8 => self.ext(8)?,
-            Marker::FixExt16 => self.ext(16)?,
-            Marker::Ext8 => {
+        // By the table of the format's specification; to go through `rmp`'s enum of markers would be to match twice.
+        Ok(match code {
+            0x00..=0x7f => Head::Int(code.into()),
+            0x80..=0x8f => Head::Map((code & 0x0f).into()),
+            0x90..=0x9f => Head::Array((code & 0x0f).into()),
+            0xa0..=0xbf => Head::Str((code & 0x1f).into()),
+            0xc0 => Head::Nil,
+            0xc1 => return Err(MsgpackFault::Reserved),
+            0xc2 => Head::Bool(false),
+            0xc3 => Head::Bool(true),
+            0xc4 => Head::Bin(self.len8()?),
+            0xc5 => Head::Bin(self.len16()?),
+            0xc6 => Head::Bin(self.len32()?),
+            0xc7 => {
                 let len = self.len8()?;
                 self.ext(len)?
             }
-            Marker::Ext16 => {
+            0xc8 => {
                 let len = self.len16()?;
                 self.ext(len)?
             }
-            Marker::Ext32 => {
+            0xc9 => {
                 let len = self.len32()?;
                 self.ext(len)?
             }
-            Marker::FixArray(len) => Head::Array(len.into()),
-            Marker::Array16 => Head::Array(u16::from_be_bytes(self.array()?).into()),
-            Marker::Array32 => Head::Array(u32::from_be_bytes(self.array()?)),
-            Marker::FixMap(len) => Head::Map(len.into()),
-            Marker::Map16 => Head::Map(u16::from_be_bytes(self.array()?).into()),
-            Marker::Map32 => Head::Map(u32::from_be_bytes(self.array()?)),
+            0xca => Head::Float(f32::from_be_bytes(self.array()?).into()),
+            0xcb => Head::Float(f64::from_be_bytes(self.array()?)),
+            0xcc => Head::Int(u8::from_be_bytes(self.array()?).into()),
+            0xcd => Head::Int(u16::from_be_bytes(self.array()?).into()),
+            0xce => Head::Int(u32::from_be_bytes(self.array()?).into()),
+            0xcf => Head::Int(u64::from_be_bytes(self.array()?).into()),
+            0xd0 => Head::Int(i8::from_be_bytes(self.array()?).into()),
+            0xd1 => Head::Int(i16::from_be_bytes(self.array()?).into()),
+            0xd2 => Head::Int(i32::from_be_bytes(self.array()?).into()),
+            0xd3 => Head::Int(i64::from_be_bytes(self.array()?).into()),
+            0xd4..=0xd8 => self.ext(1 << (code - 0xd4))?,
+            0xd9 => Head::Str(self.len8()?),
+            0xda => Head::Str(self.len16()?),
+            0xdb => Head::Str(self.len32()?),
+            0xdc => Head::Array(u16::from_be_bytes(self.array()?).into()),
+            0xdd => Head::Array(u32::from_be_bytes(self.array()?)),
+            0xde => Head::Map(u16::from_be_bytes(self.array()?).into()),
+            0xdf => Head::Map(u32::from_be_bytes(self.array()?)),
+            0xe0..=0xff => Head::Int(i8::from_be_bytes([code]).into()),
         })
     }
 
@@ -213,11 +212,22 @@ pub(crate) struct Traits {
 /// Bytes after the value are not looked at. A limit above [`MAX_DEPTH`] counts as that.
 pub(crate) fn scan(bytes: &[u8], max_depth: usize) -> Result<Scan, MsgpackFault> {
     let limit = max_depth.min(MAX_DEPTH);
+    // To clear room for the deepest value takes longer than to read what nearly all messages are.
+    match scan_within::<SHALLOW>(bytes, limit.min(SHALLOW)) {
+        Err(MsgpackFault::TooDeep { .. }) if limit > SHALLOW => {
+            scan_within::<MAX_DEPTH>(bytes, limit)
+        }
+        done => done,
+    }
+}
+
+/// Does a [`scan`] with room for so much depth; `limit` is no more than that.
+fn scan_within<const ROOM: usize>(bytes: &[u8], limit: usize) -> Result<Scan, MsgpackFault> {
     let mut cursor = Cursor::new(bytes);
     let mut traits = Traits::default();
     let mut deepest = 0;
     // How many parts each of the arrays and maps around the cursor still lacks.
-    let mut missing = [0_u64; MAX_DEPTH];
+    let mut missing = [0_u64; ROOM];
     let mut depth = 0;
     loop {
         let head = cursor.head()?;
@@ -359,6 +369,43 @@ mod tests {
         ("map 16", b"\xde\0\x01\x01\x02", Head::Map(1)),
         ("map 32", b"\xdf\0\0\0\x01\x01\x02", Head::Map(1)),
     ];
+
+    #[test]
+    fn every_code_is_what_the_format_says() {
+        for code in 0..=u8::MAX {
+            let bytes = [&[code][..], &[0; 16]].concat();
+            let head = Cursor::new(&bytes).head();
+            let expected = match rmp::Marker::from_u8(code) {
+                rmp::Marker::Reserved => Err(MsgpackFault::Reserved),
+                rmp::Marker::Null => Ok(Head::Nil),
+                rmp::Marker::False => Ok(Head::Bool(false)),
+                rmp::Marker::True => Ok(Head::Bool(true)),
+                rmp::Marker::FixPos(number) => Ok(Head::Int(number.into())),
+                rmp::Marker::FixNeg(number) => Ok(Head::Int(number.into())),
+                rmp::Marker::U8 | rmp::Marker::U16 | rmp::Marker::U32 | rmp::Marker::U64 => {
+                    Ok(Head::Int(0.into()))
+                }
+                rmp::Marker::I8 | rmp::Marker::I16 | rmp::Marker::I32 | rmp::Marker::I64 => {
+                    Ok(Head::Int(0.into()))
+                }
+                rmp::Marker::F32 | rmp::Marker::F64 => Ok(Head::Float(0.0)),
+                rmp::Marker::FixStr(len) => Ok(Head::Str(len.into())),
+                rmp::Marker::Str8 | rmp::Marker::Str16 | rmp::Marker::Str32 => Ok(Head::Str(0)),
+                rmp::Marker::Bin8 | rmp::Marker::Bin16 | rmp::Marker::Bin32 => Ok(Head::Bin(0)),
+                rmp::Marker::FixExt1 => Ok(Head::Ext(0, 1)),
+                rmp::Marker::FixExt2 => Ok(Head::Ext(0, 2)),
+                rmp::Marker::FixExt4 => Ok(Head::Ext(0, 4)),
+                rmp::Marker::FixExt8 => Ok(Head::Ext(0, 8)),
+                rmp::Marker::FixExt16 => Ok(Head::Ext(0, 16)),
+                rmp::Marker::Ext8 | rmp::Marker::Ext16 | rmp::Marker::Ext32 => Ok(Head::Ext(0, 0)),
+                rmp::Marker::FixArray(len) => Ok(Head::Array(len.into())),
+                rmp::Marker::Array16 | rmp::Marker::Array32 => Ok(Head::Array(0)),
+                rmp::Marker::FixMap(len) => Ok(Head::Map(len.into())),
+                rmp::Marker::Map16 | rmp::Marker::Map32 => Ok(Head::Map(0)),
+            };
+            assert_eq!(head, expected, "{code:#04x}");
+        }
+    }
 
     #[test]
     fn every_format_is_read() {

@@ -30,6 +30,14 @@ pub(crate) mod kind {
     pub(crate) const WANT_IDS: u64 = 12;
     // What makes islands known to each other.
     pub(crate) const BEACON: u64 = 13;
+    // Messages to one node by way of others: see the module `letter`.
+    pub(crate) const LETTER: u64 = 14;
+    pub(crate) const SEEK: u64 = 15;
+
+    /// Returns whether messages of this kind are as many as there are messages of applications.
+    pub(crate) const fn is_bulk(kind: u64) -> bool {
+        matches!(kind, SUMMARY..=WANT_IDS | LETTER)
+    }
 }
 
 /// A native message: a kind, and packets that depend on it.

@@ -355,14 +355,15 @@ fn read_entries<T>(
     fields: &mut Fields<'_>,
     mut read: impl FnMut(&mut Fields<'_>) -> Result<T, ControlFault>,
 ) -> Result<Vec<T>, ControlFault> {
-    let mut entries = fields.list("entries must be a list")?;
-    let (count, _) = entries.rest();
-    if !is_within(count, MAX_ENTRIES) {
-        return Err(entries.breaks("entries must be at most 64"));
-    }
-    (0..count)
-        .map(|_| read(&mut entries.list("an entry must be a list")?))
-        .collect()
+    fields.in_list("entries must be a list", |entries| {
+        let (count, _) = entries.rest();
+        if !is_within(count, MAX_ENTRIES) {
+            return Err(entries.breaks("entries must be at most 64"));
+        }
+        (0..count)
+            .map(|_| entries.in_list("an entry must be a list", &mut read))
+            .collect()
+    })
 }
 
 fn read_stream(entry: &mut Fields<'_>) -> Result<(NodeId, u64), ControlFault> {
@@ -376,13 +377,19 @@ fn read_stream(entry: &mut Fields<'_>) -> Result<(NodeId, u64), ControlFault> {
 
 /// Reads ranges, of which the message may have so many left.
 fn read_ranges(entry: &mut Fields<'_>, left: &mut usize) -> Result<Vec<Range>, ControlFault> {
-    let mut numbers = entry.list("ranges must be a list")?;
+    let rule = "ranges must be a list";
+    let ranges = entry.in_list(rule, |numbers| read_pairs(numbers, *left))?;
+    *left -= ranges.len();
+    Ok(ranges)
+}
+
+fn read_pairs(numbers: &mut Fields<'_>, most: usize) -> Result<Vec<Range>, ControlFault> {
     let (count, _) = numbers.rest();
     if !count.is_multiple_of(2) {
         return Err(numbers.breaks("ranges must be pairs"));
     }
     let pairs = count / 2;
-    if !is_within(pairs, *left) {
+    if !is_within(pairs, most) {
         return Err(numbers.breaks("ranges must be at most 1024 in a message"));
     }
     let mut beyond = 0;
@@ -395,24 +402,23 @@ fn read_ranges(entry: &mut Fields<'_>, left: &mut usize) -> Result<Vec<Range>, C
         beyond = last;
         Ok(range)
     };
-    let ranges: Vec<Range> = (0..pairs).map(|_| pair()).collect::<Result<_, _>>()?;
-    *left -= ranges.len();
-    Ok(ranges)
+    (0..pairs).map(|_| pair()).collect()
 }
 
 fn read_ids(fields: &mut Fields<'_>) -> Result<Vec<MessageId>, ControlFault> {
-    let mut ids = fields.list("ids must be a list")?;
-    let (count, _) = ids.rest();
-    if !is_within(count, MAX_IDS) {
-        return Err(ids.breaks("ids must be at most 512"));
-    }
-    let rule = "an id must be 32 bytes";
-    let mut id = || {
-        let bytes = ids.bytes(rule)?.try_into();
-        let bytes = bytes.map_err(|_other_len| ids.breaks(rule))?;
-        Ok(MessageId::from_bytes(bytes))
-    };
-    (0..count).map(|_| id()).collect()
+    fields.in_list("ids must be a list", |ids| {
+        let (count, _) = ids.rest();
+        if !is_within(count, MAX_IDS) {
+            return Err(ids.breaks("ids must be at most 512"));
+        }
+        let rule = "an id must be 32 bytes";
+        let mut id = || {
+            let bytes = ids.bytes(rule)?.try_into();
+            let bytes = bytes.map_err(|_other_len| ids.breaks(rule))?;
+            Ok(MessageId::from_bytes(bytes))
+        };
+        (0..count).map(|_| id()).collect()
+    })
 }
 
 fn is_within(count: u32, limit: usize) -> bool {
