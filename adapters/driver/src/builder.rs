@@ -1,10 +1,12 @@
 //! From settings to a running socket.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rs2p_core::{Address, Config, MeshState, Protocol};
+use bytes::Bytes;
+use rs2p_core::{Address, Config, MeshState, Protocol, RestoreError};
 
 use crate::MeshSocket;
 use crate::address::{AddressError, ToAddress, reachable};
@@ -14,7 +16,11 @@ use crate::error::BindError;
 use crate::inbox::Limits;
 use crate::runtime::Runtime;
 use crate::shared::{Parts, Shared};
+use crate::store::Store;
 use crate::{keeper, listen};
+
+/// How often the state is saved, if the configuration does not say.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a socket is to be like. The defaults are those of [`Config`], with no listener.
 ///
@@ -29,6 +35,7 @@ pub struct Builder<R> {
     advertise: Option<Result<Address, AddressError>>,
     seeds: Vec<Result<Address, AddressError>>,
     limits: Limits,
+    store: Option<PathBuf>,
 }
 
 impl<R: Runtime> Builder<R> {
@@ -42,6 +49,7 @@ impl<R: Runtime> Builder<R> {
             advertise: None,
             seeds: Vec::new(),
             limits: Limits::default(),
+            store: None,
         }
     }
 
@@ -99,12 +107,24 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
+    /// Keeps the node's state in this file, and goes on from what is there: it is the same node with the same id, receives
+    /// nothing again that the program was done with, and what it missed while it was away as far as others
+    /// still have it; and sends what it had broadcast when nobody was there to take it.
+    ///
+    /// The file is written whole, in the place of the old one, every [`Config::save_interval`] (1 s, if the configuration does not
+    /// say) in which something has changed, by a thread of its own. Beside it there is a file of the same name that ends in
+    /// `.lock`: it keeps a second node from going on from the same state.
+    pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = Some(path.into());
+        self
+    }
+
     /// Starts the node.
     ///
     /// # Errors
     ///
     /// An address is none, or cannot be listened on; the configuration cannot work; the encryption is not
-    /// built in. Nothing is left running.
+    /// built in; or the store cannot be opened, or holds something else. Nothing is left running, and a store is as it was.
     pub async fn bind(self) -> Result<MeshSocket, BindError> {
         let Self {
             runtime,
@@ -114,6 +134,7 @@ impl<R: Runtime> Builder<R> {
             advertise,
             seeds,
             limits,
+            store,
         } = self;
         let listen: Vec<Address> = listen.into_iter().collect::<Result<_, _>>()?;
         let advertise = advertise.transpose()?;
@@ -133,13 +154,36 @@ impl<R: Runtime> Builder<R> {
             bound.push(at);
         }
         config.advertised = advertised(advertise.or(config.advertised), &bound);
+        let (store, state) = match store {
+            None => (None, new_state(config)?),
+            Some(path) => {
+                config.save_interval.get_or_insert(SAVE_INTERVAL);
+                let store = Store::open(path.clone()).await;
+                let failed = |source| BindError::Store {
+                    path: path.clone(),
+                    source,
+                };
+                let (store, saved) = store.map_err(failed)?;
+                let state = match saved {
+                    Some(saved) => restored_state(config, &saved, &path)?,
+                    None => new_state(config)?,
+                };
+                (Some((Arc::new(store), path)), state)
+            }
+        };
+        let started = store.clone();
         let shared = Arc::new(Shared::new(Parts {
             origin: Instant::now(),
             calendar: Calendar::new(calendar::system),
-            state: new_state(config)?,
+            state,
             listening: bound.iter().copied().map(Address::from).collect(),
             limits,
+            store: store.map(|(store, _)| store),
         }));
+        if let Some((store, path)) = started {
+            let failed = |source| BindError::Store { path, source };
+            store.start(Arc::downgrade(&shared)).map_err(failed)?;
+        }
         for listener in listeners {
             let shared = Arc::clone(&shared);
             let task = listen::run(runtime.clone(), security.clone(), shared, listener);
@@ -156,6 +200,26 @@ fn new_state(config: Config) -> Result<MeshState, BindError> {
     getrandom::fill(&mut seed).map_err(BindError::Random)?;
     MeshState::new(config, seed, rs2p_core::Instant::ZERO, calendar::system())
         .map_err(BindError::Config)
+}
+
+/// Returns the node that a file holds.
+fn restored_state(config: Config, saved: &Bytes, path: &Path) -> Result<MeshState, BindError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(BindError::Random)?;
+    let now = rs2p_core::Instant::ZERO;
+    let restored = MeshState::restore(config, seed, saved, now, calendar::system());
+    restored.map_err(|error| match error {
+        RestoreError::Config(error) => BindError::Config(error),
+        RestoreError::Save(source) => BindError::Restore {
+            path: path.to_owned(),
+            source,
+        },
+        // There is no other reason yet.
+        other => BindError::Store {
+            path: path.to_owned(),
+            source: std::io::Error::other(other),
+        },
+    })
 }
 
 /// Returns what to tell others, of what was asked for and what is listened on.

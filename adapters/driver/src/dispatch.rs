@@ -44,7 +44,7 @@ enum Next {
 #[derive(Debug)]
 enum Job {
     Message(Message),
-    Gap(u64),
+    Gap(Lagged),
     Queued(u64),
     Event(Result<Event, Lagged>),
 }
@@ -88,7 +88,10 @@ impl Dispatch {
             return;
         }
         let entry = if is_full {
-            Err(Lagged { missed: 1 })
+            Err(Lagged {
+                missed: 1,
+                ..Lagged::default()
+            })
         } else {
             Ok(event)
         };
@@ -118,7 +121,7 @@ impl State {
         let job = match next {
             Next::Message => match self.messages.pop()? {
                 Ok(message) => Job::Message(message),
-                Err(Lagged { missed }) => Job::Gap(missed),
+                Err(lagged) => Job::Gap(lagged),
             },
             Next::Queued(count) => Job::Queued(count),
             Next::Event => Job::Event(self.events.pop_front()?),
@@ -136,9 +139,9 @@ pub(crate) async fn run(shared: Arc<Shared>, handle: Weak<Handle>) {
         let socket = MeshSocket { handle };
         match job {
             Job::Message(message) => handle_message(&shared, &socket, message),
-            Job::Gap(missed) => {
+            Job::Gap(lagged) => {
                 let mut wakes = Wakes::default();
-                shared.inbox.push_gap(missed, &mut wakes);
+                shared.inbox.push_gap(&lagged, &mut wakes);
                 wakes.wake_all();
             }
             Job::Queued(count) => (0..count).for_each(|_| tell(&socket, &Occasion::Message)),
@@ -160,14 +163,14 @@ fn handle_message(shared: &Shared, socket: &MeshSocket, message: Message) {
         tracing::trace!(index, message = ?message.id(), "handler entered");
         let handled = catch_unwind(AssertUnwindSafe(|| handler(&message, &context)));
         match handled {
-            Ok(Handled::Yes) => return,
+            Ok(Handled::Yes) => return shared.acknowledge(&message),
             Ok(Handled::No) => {}
             Err(_) => tracing::error!(index, "a handler panicked"),
         }
     }
     if *message.sub_flag() != SubFlag::Default {
         tracing::trace!(message = ?message.id(), "no handler took it");
-        return;
+        return shared.acknowledge(&message);
     }
     let mut wakes = Wakes::default();
     let fits = shared.inbox.push(message, &mut wakes);

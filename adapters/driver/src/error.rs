@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
-use rs2p_core::{Address, ConfigError, Encryption};
+use rs2p_core::{Address, ConfigError, Encryption, NodeId, SaveError};
 
 use crate::ConnectFailure;
 use crate::address::AddressError;
@@ -30,6 +31,21 @@ pub enum BindError {
     },
     /// No certificate could be made; the text is the library's.
     Certificate(String),
+    /// The file that the node's state is kept in cannot be opened, or another node uses it.
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What is in that file is nothing that the node can go on from. The file is as it was: move it away to begin
+    /// anew.
+    Restore {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        source: SaveError,
+    },
     /// The system gave no random bytes, without which a node has no id.
     Random(getrandom::Error),
 }
@@ -46,6 +62,12 @@ impl fmt::Display for BindError {
             Self::Unsupported { encryption } => {
                 write!(f, "this build has no support for {encryption}")
             }
+            Self::Store { path, source } => {
+                write!(f, "cannot keep the state in {}: {source}", path.display())
+            }
+            Self::Restore { path, source } => {
+                write!(f, "cannot go on from {}: {source}", path.display())
+            }
             Self::Certificate(text) => write!(f, "cannot make a certificate: {text}"),
             Self::Random(error) => write!(f, "no random bytes: {error}"),
         }
@@ -59,6 +81,8 @@ impl std::error::Error for BindError {
             Self::Listen { source, .. } => Some(source),
             Self::Config(error) => Some(error),
             Self::Random(error) => Some(error),
+            Self::Store { source, .. } => Some(source),
+            Self::Restore { source, .. } => Some(source),
             Self::Unsupported { .. } | Self::Certificate(_) => None,
         }
     }
@@ -111,15 +135,12 @@ impl From<ConnectFailure> for ConnectError {
 }
 
 /// Why there is no message to be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
     /// At this place messages are missing: they came while the queue was full. Told once; what came
     /// after them follows.
-    Lagged {
-        /// How many.
-        missed: u64,
-    },
+    Lagged(Lagged),
     /// The socket is closed, and everything that came before was received.
     Closed,
 }
@@ -127,7 +148,7 @@ pub enum RecvError {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lagged { missed } => Lagged { missed: *missed }.fmt(f),
+            Self::Lagged(lagged) => lagged.fmt(f),
             Self::Closed => f.write_str("the socket is closed"),
         }
     }
@@ -136,11 +157,14 @@ impl fmt::Display for RecvError {
 impl std::error::Error for RecvError {}
 
 /// At this place of a stream items are missing: they came while its queue was full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lagged {
     /// How many.
     pub missed: u64,
+    /// Which of them are broadcasts of native nodes, by sender, epoch and sequence. The rest has no names: whispers,
+    /// messages of legacy nodes, events. Up to 1,024 ranges are kept for a queue, and what is beyond is only in the count.
+    pub ranges: Vec<Missed>,
 }
 
 impl fmt::Display for Lagged {
@@ -150,3 +174,29 @@ impl fmt::Display for Lagged {
 }
 
 impl std::error::Error for Lagged {}
+
+/// Broadcasts of one node that were missed, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Missed {
+    /// Whose they were.
+    pub origin: NodeId,
+    /// In which life of it: see [`Message::epoch`](crate::Message::epoch).
+    pub epoch: u64,
+    /// The [sequence](crate::Message::sequence) of the first.
+    pub first: u64,
+    /// That of the last. None between them was received.
+    pub last: u64,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            origin,
+            first,
+            last,
+            ..
+        } = self;
+        write!(f, "{first} to {last} of node {origin}")
+    }
+}

@@ -35,7 +35,10 @@ impl Subscription {
         } else if let Some(Err(lagged)) = self.entries.back_mut() {
             lagged.missed += 1;
         } else {
-            self.entries.push_back(Err(Lagged { missed: 1 }));
+            self.entries.push_back(Err(Lagged {
+                missed: 1,
+                ..Lagged::default()
+            }));
         }
         self.wake(wakes);
     }
@@ -138,7 +141,11 @@ mod tests {
         subscribers.push(&Event::Isolated, &mut wakes);
         subscribers.close(&mut wakes);
         let rest: Vec<_> = block_on(events.collect());
-        assert_eq!(rest, [Err(Lagged { missed: 3 }), Ok(Event::Isolated)]);
+        let lagged = Lagged {
+            missed: 3,
+            ..Lagged::default()
+        };
+        assert_eq!(rest, [Err(lagged), Ok(Event::Isolated)]);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use futures_lite::Stream;
 use rs2p_core::Message;
 
 use crate::MeshSocket;
-use crate::error::{Lagged, RecvError};
+use crate::error::{Lagged, Missed, RecvError};
+use crate::missed::{Gap, MAX_RANGES};
 use crate::wait::{Waiters, Wakes, lock, wait_for};
 
 /// How much waits for the program before what comes is dropped.
@@ -36,12 +37,14 @@ pub(crate) struct Backlog {
     entries: VecDeque<Entry>,
     messages: usize,
     bytes: usize,
+    /// The ranges in all gaps.
+    ranges: usize,
 }
 
 #[derive(Debug)]
 enum Entry {
     Message(Message),
-    Gap(u64),
+    Gap(Gap),
 }
 
 impl Backlog {
@@ -51,10 +54,11 @@ impl Backlog {
             entries: VecDeque::new(),
             messages: 0,
             bytes: 0,
+            ranges: 0,
         }
     }
 
-    /// Adds a message, or counts it as missing. One that is alone may be longer than the limit.
+    /// Adds a message, or notes it as missing. One that is alone may be longer than the limit.
     /// Returns whether it was added.
     pub(crate) fn push(&mut self, message: Message) -> bool {
         let len = message.packets().as_bytes().len();
@@ -65,16 +69,24 @@ impl Backlog {
             self.bytes += len;
             self.entries.push_back(Entry::Message(message));
         } else {
-            self.push_gap(1);
+            self.widen(|gap, left| gap.add(&message, left));
         }
         fits
     }
 
-    pub(crate) fn push_gap(&mut self, missed: u64) {
+    pub(crate) fn push_gap(&mut self, lagged: &Lagged) {
+        self.widen(|gap, left| gap.append(lagged, left));
+    }
+
+    /// Adds to the gap at the end of the queue.
+    fn widen(&mut self, add: impl FnOnce(&mut Gap, usize)) {
+        if !self.ends_with_gap() {
+            self.entries.push_back(Entry::Gap(Gap::default()));
+        }
         if let Some(Entry::Gap(gap)) = self.entries.back_mut() {
-            *gap += missed;
-        } else {
-            self.entries.push_back(Entry::Gap(missed));
+            let before = gap.range_count();
+            add(gap, MAX_RANGES - self.ranges);
+            self.ranges += gap.range_count() - before;
         }
     }
 
@@ -90,7 +102,10 @@ impl Backlog {
                 self.bytes -= message.packets().as_bytes().len();
                 Some(Ok(message))
             }
-            Entry::Gap(missed) => Some(Err(Lagged { missed })),
+            Entry::Gap(gap) => {
+                self.ranges -= gap.range_count();
+                Some(Err(gap.told()))
+            }
         }
     }
 }
@@ -105,15 +120,26 @@ struct State {
     missed: u64,
     is_closed: bool,
     waiters: Waiters,
+    /// What was taken out since the node was told, if it wants to know.
+    handed: Option<Vec<Handed>>,
+}
+
+/// What a program got, and is done with when it comes for more.
+#[derive(Debug)]
+pub(crate) enum Handed {
+    Message(Message),
+    Missed(Missed),
 }
 
 impl Inbox {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// With `keeps_account` it is noted what was taken out: see [`take_handed`](Self::take_handed).
+    pub(crate) fn new(limits: Limits, keeps_account: bool) -> Self {
         Self(Mutex::new(State {
             backlog: Backlog::new(limits),
             missed: 0,
             is_closed: false,
             waiters: Waiters::default(),
+            handed: keeps_account.then(Vec::new),
         }))
     }
 
@@ -125,11 +151,21 @@ impl Inbox {
         fits
     }
 
-    pub(crate) fn push_gap(&self, missed: u64, wakes: &mut Wakes) {
+    pub(crate) fn push_gap(&self, lagged: &Lagged, wakes: &mut Wakes) {
         let mut state = lock(&self.0);
-        state.backlog.push_gap(missed);
-        state.missed += missed;
+        state.backlog.push_gap(lagged);
+        state.missed += lagged.missed;
         state.waiters.take_all(wakes);
+    }
+
+    /// Returns what was taken out since the last time.
+    pub(crate) fn take_handed(&self) -> Vec<Handed> {
+        let mut state = lock(&self.0);
+        state
+            .handed
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// What is in it can still be received; then it ends.
@@ -176,8 +212,18 @@ impl Inbox {
 impl State {
     fn next(&mut self) -> Option<Result<Message, RecvError>> {
         match self.backlog.pop() {
-            Some(Ok(message)) => Some(Ok(message)),
-            Some(Err(Lagged { missed })) => Some(Err(RecvError::Lagged { missed })),
+            Some(Ok(message)) => {
+                if let Some(handed) = &mut self.handed {
+                    handed.push(Handed::Message(message.clone()));
+                }
+                Some(Ok(message))
+            }
+            Some(Err(lagged)) => {
+                if let Some(handed) = &mut self.handed {
+                    handed.extend(lagged.ranges.iter().cloned().map(Handed::Missed));
+                }
+                Some(Err(RecvError::Lagged(lagged)))
+            }
             None => self.is_closed.then_some(Err(RecvError::Closed)),
         }
     }
@@ -203,10 +249,11 @@ impl Stream for Messages {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { socket, key } = self.get_mut();
+        socket.acknowledge_handed();
         let mut state = lock(&socket.inbox().0);
         match state.next() {
             Some(Ok(message)) => Poll::Ready(Some(Ok(message))),
-            Some(Err(RecvError::Lagged { missed })) => Poll::Ready(Some(Err(Lagged { missed }))),
+            Some(Err(RecvError::Lagged(lagged))) => Poll::Ready(Some(Err(lagged))),
             Some(Err(RecvError::Closed)) => Poll::Ready(None),
             None => {
                 state.waiters.register(key, cx.waker());
@@ -243,13 +290,13 @@ mod tests {
     }
 
     fn inbox(messages: usize, bytes: usize) -> Inbox {
-        Inbox::new(Limits { messages, bytes })
+        Inbox::new(Limits { messages, bytes }, false)
     }
 
     fn drain(inbox: &Inbox) -> Vec<Result<usize, u64>> {
         let next = || match inbox.try_recv() {
             Ok(message) => message.map(|message| Ok(message.packets().as_bytes().len())),
-            Err(RecvError::Lagged { missed }) => Some(Err(missed)),
+            Err(RecvError::Lagged(lagged)) => Some(Err(lagged.missed)),
             Err(error) => panic!("{error}"),
         };
         std::iter::from_fn(next).collect()
@@ -309,10 +356,97 @@ mod tests {
         }
         assert_eq!(inbox.try_recv_many(2).unwrap().len(), 2);
         assert_eq!(inbox.try_recv_many(5).unwrap().len(), 1);
-        let lagged = RecvError::Lagged { missed: 1 };
-        assert_eq!(inbox.try_recv_many(5), Err(lagged));
+        let lagged = inbox.try_recv_many(5).unwrap_err();
+        assert!(matches!(
+            lagged,
+            RecvError::Lagged(Lagged { missed: 1, .. })
+        ));
         assert_eq!(inbox.try_recv_many(5), Ok(Vec::new()));
         inbox.close(&mut Wakes::default());
         assert_eq!(inbox.try_recv_many(5), Err(RecvError::Closed));
+    }
+
+    /// Takes out all, and returns the sequences: those that came, and the ranges of those that are missing.
+    fn sequences(inbox: &Inbox) -> Vec<Result<u64, Vec<(u64, u64)>>> {
+        let next = || match inbox.try_recv() {
+            Ok(message) => message.map(|message| Ok(message.sequence().unwrap())),
+            Err(RecvError::Lagged(lagged)) => {
+                let ranges = lagged.ranges.iter().map(|range| (range.first, range.last));
+                Some(Err(ranges.collect()))
+            }
+            Err(error) => panic!("{error}"),
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn a_reader_that_lags_is_told_which_messages_are_missing() {
+        let inbox = inbox(2, 1000);
+        let mut wakes = Wakes::default();
+        let all = messages(&[10; 9]);
+        for message in &all[..5] {
+            inbox.push(message.clone(), &mut wakes);
+        }
+        inbox.try_recv().unwrap();
+        inbox.push(all[5].clone(), &mut wakes);
+        // The eighth goes elsewhere, to a handler.
+        for message in [&all[6], &all[8]] {
+            inbox.push(message.clone(), &mut wakes);
+        }
+        assert_eq!(
+            sequences(&inbox),
+            [Ok(2), Err(vec![(3, 5)]), Ok(6), Err(vec![(7, 7), (9, 9)])]
+        );
+        let State { backlog, .. } = &*lock(&inbox.0);
+        assert_eq!(backlog.ranges, 0);
+    }
+
+    #[test]
+    fn what_is_known_of_missing_messages_is_bounded() {
+        let inbox = inbox(0, 0);
+        let mut wakes = Wakes::default();
+        // Every other one of them, so that none adjoins the one before.
+        let all = messages(&vec![10; 2 * MAX_RANGES + 100]);
+        for message in all.iter().step_by(2) {
+            inbox.push(message.clone(), &mut wakes);
+        }
+        let Err(RecvError::Lagged(lagged)) = inbox.try_recv() else {
+            panic!("there is no room at all");
+        };
+        assert_eq!(lagged.missed, MAX_RANGES as u64 + 50, "the count is exact");
+        assert_eq!(lagged.ranges.len(), MAX_RANGES);
+        let origin = all[0].sender();
+        assert!(lagged.ranges.iter().all(|range| range.origin == *origin));
+    }
+
+    #[test]
+    fn what_was_taken_out_is_noted_if_that_is_wanted() {
+        let inbox = Inbox::new(
+            Limits {
+                messages: 1,
+                bytes: 1000,
+            },
+            true,
+        );
+        for message in messages(&[10, 11]) {
+            inbox.push(message, &mut Wakes::default());
+        }
+        assert!(inbox.take_handed().is_empty());
+        inbox.try_recv().unwrap();
+        inbox.try_recv().unwrap_err();
+        let handed = inbox.take_handed();
+        let is_right = matches!(
+            &handed[..],
+            [
+                Handed::Message(_),
+                Handed::Missed(Missed {
+                    first: 2,
+                    last: 2,
+                    ..
+                })
+            ]
+        );
+        assert!(is_right, "{handed:?}");
+        assert!(inbox.take_handed().is_empty());
     }
 }

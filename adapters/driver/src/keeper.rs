@@ -67,7 +67,9 @@ impl Drop for AbandonOnDrop {
 mod tests {
     use crate::testing::Fake;
     use crate::wait::lock;
-    use crate::{ConnectError, ConnectFailure, RecvError, SocketState};
+    use crate::{
+        ConnectError, ConnectFailure, MeshSocket, NodeId, RecvError, SendError, SocketState,
+    };
     use futures_lite::StreamExt as _;
     use futures_lite::future::{block_on, poll_once};
 
@@ -84,10 +86,8 @@ mod tests {
         drop(tasks);
         let shut_down = ConnectError::Failed(ConnectFailure::ShutDown);
         assert_eq!(block_on(connect), Err(shut_down));
-        assert_eq!(block_on(socket.recv()), Err(RecvError::Closed));
         assert_eq!(block_on(events.collect::<Vec<_>>()), []);
-        block_on(socket.close());
-        assert_eq!(socket.status().state, SocketState::Closed);
+        assert_ended(&socket);
     }
 
     #[test]
@@ -95,7 +95,20 @@ mod tests {
         let runtime = Fake::default();
         lock(&runtime.0).drops_tasks = true;
         let socket = block_on(crate::Builder::new(runtime).bind()).unwrap();
-        block_on(socket.close());
+        assert_ended(&socket);
+    }
+
+    /// Nothing begins any more that would never end.
+    fn assert_ended(socket: &MeshSocket) {
+        let mut connect = Box::pin(socket.connect("192.0.2.1:4444"));
+        let shut_down = ConnectError::Failed(ConnectFailure::ShutDown);
+        assert_eq!(block_on(poll_once(&mut connect)), Some(Err(shut_down)));
+        assert_eq!(socket.broadcast("late"), Err(SendError::ShutDown));
+        let somebody = NodeId::new("somebody").unwrap();
+        let sent = socket.send_to(&somebody, "late").map(drop);
+        assert_eq!(sent, Err(SendError::ShutDown));
         assert_eq!(block_on(socket.recv()), Err(RecvError::Closed));
+        block_on(socket.close());
+        assert_eq!(socket.status().state, SocketState::Closed);
     }
 }

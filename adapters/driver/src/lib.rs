@@ -3,7 +3,7 @@
 //! rs2p is a network for alerts and messages: every participant that is linked to the network, through
 //! whichever others, gets what any of them broadcasts. The protocol is in [`rs2p_core`], which knows neither
 //! sockets nor clocks. This crate is the loop around it, and [`MeshSocket`] is what a program
-//! holds. Neither knows any runtime: that is a [`Runtime`], of which `rs2p-smol` has one.
+//! holds. Neither knows any runtime: that is a [`Runtime`], of which `rs2p-smol` and `rs2p-tokio` have one each.
 //!
 //! ```no_run
 //! # async fn run<R: rs2p_driver::Runtime>(runtime: R) -> Result<(), Box<dyn std::error::Error>> {
@@ -35,8 +35,14 @@
 //!   [`Config::link_queue_limit`] in the state; [`SendError::Full`] says when a program is faster
 //!   than that, and [`MeshSocket::ready`] when it may go on. Other links are not affected.
 //! - A program that does not read loses messages beyond
-//!   [`receive_limit`](Builder::receive_limit), and is told at the place how many:
+//!   [`receive_limit`](Builder::receive_limit), and is told at the place which:
 //!   [`RecvError::Lagged`]. The node goes on.
+//!
+//! # After a restart
+//!
+//! With a [`store`](Builder::store), a node that was closed, or that crashed, is the same one when it comes back: it goes on
+//! receiving where the program was, and gets what it missed. What the program had not dealt with is received
+//! again; see [`acknowledge`](MeshSocket::acknowledge).
 //!
 //! # Features
 //!
@@ -56,12 +62,14 @@ mod inbox;
 mod keeper;
 mod link;
 mod listen;
+mod missed;
 mod outcome;
 mod queue;
 mod runtime;
 mod shared;
 mod socket;
 mod status;
+mod store;
 #[cfg(test)]
 mod testing;
 #[cfg(feature = "tls")]
@@ -74,7 +82,7 @@ mod ws;
 pub use address::{AddressError, ToAddress};
 pub use builder::Builder;
 pub use callback::{CallbackId, Handled, HandlerContext, Occasion, On};
-pub use error::{BindError, ConnectError, Lagged, RecvError};
+pub use error::{BindError, ConnectError, Lagged, Missed, RecvError};
 pub use event::Events;
 pub use inbox::Messages;
 pub use outcome::Delivery;
@@ -88,6 +96,6 @@ pub use rs2p_core::{
     AcceptError, Address, AddressInfo, CloseReason, Config, ConfigError, DialFailure, Encryption,
     Event, GapReason, Int, LinkId, LinkInfo, LinkState, LogInfo, Message, MessageId, MessageKind,
     Method, NodeId, Packets, ParseAddressError, Payload, PayloadFault, PeerFault, PeerInfo,
-    PeerKind, Protocol, ProtocolId, SendError, SendOutcome, Side, Snapshot, Spread, SubFlag,
-    Ticket, Value, WithheldReason, packets,
+    PeerKind, Protocol, ProtocolId, SaveError, SendError, SendOutcome, Side, Snapshot, Spread,
+    SubFlag, Ticket, Value, WithheldReason, packets,
 };

@@ -19,10 +19,11 @@ use crate::calendar::Calendar;
 use crate::callback::Registry;
 use crate::dispatch::Dispatch;
 use crate::event::Subscribers;
-use crate::inbox::{Inbox, Limits};
+use crate::inbox::{Handed, Inbox, Limits};
 use crate::outcome::Delivery;
 use crate::queue::{Chunk, Ending, GRANT, Queue};
 use crate::status::{Problem, SocketState};
+use crate::store::Store;
 use crate::wait::{Slot, WaitFor, Waiters, Wakes, lock, wait_for};
 
 /// How many problems are remembered.
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) dispatch: Dispatch,
     pub(crate) registry: Registry,
+    /// Where the node's state is kept, if anywhere.
+    pub(crate) store: Option<Arc<Store>>,
     pub(crate) inner: Mutex<Inner>,
 }
 
@@ -126,6 +129,7 @@ pub(crate) struct Parts {
     pub(crate) state: MeshState,
     pub(crate) listening: Vec<Address>,
     pub(crate) limits: Limits,
+    pub(crate) store: Option<Arc<Store>>,
 }
 
 impl Shared {
@@ -136,15 +140,17 @@ impl Shared {
             state,
             listening,
             limits,
+            store,
         } = parts;
         Self {
             origin,
             id: state.id().clone(),
             protocol: state.config().protocol.clone(),
             advertised: state.config().advertised.clone(),
-            inbox: Inbox::new(limits),
+            inbox: Inbox::new(limits, store.is_some()),
             dispatch: Dispatch::new(limits),
             registry: Registry::default(),
+            store,
             inner: Mutex::new(Inner {
                 state,
                 calendar,
@@ -223,7 +229,12 @@ impl Shared {
                     }
                 }
                 Output::Close(link, reason) => inner.close_link(link, &reason, now),
-                Output::Message(message) => self.deliver(inner, message),
+                Output::Message(message) => self.deliver(inner, message, now),
+                Output::Persist(bytes) => {
+                    if let Some(store) = &self.store {
+                        store.put(bytes);
+                    }
+                }
                 Output::Event(event) => self.tell(inner, event),
             }
         }
@@ -234,12 +245,13 @@ impl Shared {
         inner.call_keeper_if_due();
     }
 
-    fn deliver(&self, inner: &mut Inner, message: Message) {
+    fn deliver(&self, inner: &mut Inner, message: Message, now: Instant) {
         let wakes = &mut inner.wakes;
         if inner.has_handlers {
             self.dispatch.push_message(message, wakes);
         } else if *message.sub_flag() != SubFlag::Default {
             tracing::trace!(message = ?message.id(), "no handler is there to take it");
+            inner.state.acknowledge(&message, now);
         } else if self.inbox.push(message, wakes) && inner.wants_messages {
             self.dispatch.push_queued(wakes);
         }
@@ -255,6 +267,38 @@ impl Shared {
         if inner.wants_events {
             self.dispatch.push_event(event, &mut inner.wakes);
         }
+    }
+
+    /// Notes that the program is done with a message, if that is saved.
+    pub(crate) fn acknowledge(&self, message: &Message) {
+        if self.store.is_some() {
+            self.enter(|inner, now| inner.state.acknowledge(message, now));
+        }
+    }
+
+    /// The same for what was taken out of the inbox before.
+    pub(crate) fn acknowledge_handed(&self) {
+        if self.store.is_none() {
+            return;
+        }
+        let handed = self.inbox.take_handed();
+        if handed.is_empty() {
+            return;
+        }
+        self.enter(|inner, now| {
+            for handed in handed {
+                match handed {
+                    Handed::Message(message) => inner.state.acknowledge(&message, now),
+                    Handed::Missed(missed) => inner.state.acknowledge_range(
+                        &missed.origin,
+                        missed.epoch,
+                        missed.first,
+                        missed.last,
+                        now,
+                    ),
+                }
+            }
+        });
     }
 
     /// Begins to close the socket, unless that has begun.
@@ -283,6 +327,9 @@ impl Shared {
         inner.let_go();
         self.inbox.close(&mut inner.wakes);
         self.dispatch.close(&mut inner.wakes);
+        if let Some(store) = &self.store {
+            store.close();
+        }
         inner.keeper.call(&mut inner.wakes);
     }
 
@@ -290,6 +337,9 @@ impl Shared {
     pub(crate) fn abandon(&self) {
         let mut inner = self.lock();
         self.finish(&mut inner);
+        // So that it takes nothing on for which nobody is left to see it through.
+        let now = self.now();
+        inner.state.shutdown(now);
         release(inner);
     }
 
@@ -635,6 +685,9 @@ fn problem_of(event: &Event) -> Option<String> {
         }
         Event::Expired { sender, seconds } => Some(format!(
             "a broadcast of node {sender} came {seconds} s too late"
+        )),
+        Event::ClockSkew { peer, seconds } => Some(format!(
+            "the clock of node {peer} is {seconds} s ahead of ours"
         )),
         Event::ControlFlood { link, limit } => {
             Some(format!("{link}: over {limit} control messages a second"))

@@ -1,6 +1,7 @@
 //! [`MeshSocket`]: what a program holds.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use futures_lite::{AsyncRead, AsyncWrite};
@@ -159,13 +160,14 @@ impl MeshSocket {
         })
     }
 
-    /// Sends a message to one node: on the link to it if there is one, else by a search for the node
-    /// and a dial. The [`Delivery`] tells what became of it.
+    /// Sends a message to one node, wherever it is in the network and whether or not it can be dialled: on the link
+    /// to it, by native nodes that pass it on, or by a search and a dial. The [`Delivery`] tells what became of it; a
+    /// native node acknowledges.
     ///
     /// # Errors
     ///
-    /// As of [`broadcast`](Self::broadcast); or the node is this one; or there are too many
-    /// searches. Nothing was sent.
+    /// As of [`broadcast`](Self::broadcast); or the node is this one; or there are too many messages
+    /// on their way, or searches. Nothing was sent.
     pub fn send_to(
         &self,
         node: &NodeId,
@@ -219,13 +221,16 @@ impl MeshSocket {
 
     /// Receives the next message.
     ///
-    /// All clones of the socket read one queue: each message goes to one receiver.
+    /// All clones of the socket read one queue: each message goes to one receiver. With a
+    /// [store](crate::Builder::store), what was received before counts as dealt with when this is called again; see
+    /// [`acknowledge`](Self::acknowledge).
     ///
     /// # Errors
     ///
     /// At this place messages are missing, because they came while the queue was full: just go on. Or
     /// the socket is closed, and everything was received.
     pub async fn recv(&self) -> Result<Message, RecvError> {
+        self.acknowledge_handed();
         self.inbox().recv().await
     }
 
@@ -235,6 +240,7 @@ impl MeshSocket {
     ///
     /// As of [`recv`](Self::recv).
     pub fn try_recv(&self) -> Result<Option<Message>, RecvError> {
+        self.acknowledge_handed();
         self.inbox().try_recv()
     }
 
@@ -244,7 +250,40 @@ impl MeshSocket {
     ///
     /// As of [`recv`](Self::recv), when that is what comes first.
     pub fn try_recv_many(&self, count: usize) -> Result<Vec<Message>, RecvError> {
+        self.acknowledge_handed();
         self.inbox().try_recv_many(count)
+    }
+
+    /// Says that the program is done with a message: with a [store](crate::Builder::store), it is not received again after
+    /// a restart, once that is saved ([`save`](Self::save)). A message that the program had not dealt with is.
+    ///
+    /// There is no need to call this where messages are dealt with one after the other: to receive the next is to say so of
+    /// the last. A message that a handler took is dealt with when the handler returns.
+    pub fn acknowledge(&self, message: &Message) {
+        self.shared().acknowledge(message);
+    }
+
+    /// Saves the state of the node now, and returns when it is stored: all that was acknowledged before is not received again
+    /// after a restart, and all that was broadcast before is sent by the next life if need be.
+    ///
+    /// There is no need to call this but for certainty: it is done every second, and at the end.
+    ///
+    /// # Errors
+    ///
+    /// The system could not write the file; the old one is whole. It is tried again with the next change. Or the socket has
+    /// no [store](crate::Builder::store), or is closed.
+    pub async fn save(&self) -> io::Result<()> {
+        let shared = self.shared();
+        let Some(store) = &shared.store else {
+            let text = "the socket has no store";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        };
+        shared.enter(|inner, now| inner.state.persist(now));
+        store.written().await
+    }
+
+    pub(crate) fn acknowledge_handed(&self) {
+        self.shared().acknowledge_handed();
     }
 
     /// Returns the messages as a stream, which reads the same queue as [`recv`](Self::recv) and
@@ -303,7 +342,8 @@ impl MeshSocket {
         self.shared().lock().state.peers().collect()
     }
 
-    /// Returns the id of this node. It is new for every socket.
+    /// Returns the id of this node. It is new for every socket, but for one that goes on from its
+    /// [store](crate::Builder::store).
     #[must_use]
     pub fn id(&self) -> &NodeId {
         &self.shared().id
@@ -386,11 +426,15 @@ impl MeshSocket {
     /// Closes the socket: what was accepted is sent, within [`Config::linger_timeout`](rs2p_core::Config::linger_timeout) and
     /// a second, links and listeners are closed, and everyone who waits is told. May be called again.
     ///
-    /// When this returns, ports are free. What was received before can still be taken out.
+    /// When this returns, ports are free, and the state is saved if there is a store. What was received before can still be taken out.
     pub async fn close(&self) {
         self.shared().begin_closing();
         let is_closed = |inner: &mut Inner| (inner.phase() == SocketState::Closed).then_some(());
         self.shared().wait_for(is_closed).await;
+        if let Some(store) = &self.shared().store {
+            // If it could not be written, that is among the problems.
+            store.ended().await;
+        }
     }
 
     pub(crate) fn inbox(&self) -> &Inbox {

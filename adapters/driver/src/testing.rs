@@ -283,6 +283,7 @@ pub(crate) fn node_since(origin: Instant, config: Config, seed: u8) -> Arc<Share
         state: state.expect("a good configuration"),
         listening: Vec::new(),
         limits: Limits::default(),
+        store: None,
     }))
 }
 
