@@ -1,0 +1,733 @@
+//! One run of a scenario, from the first node to the verdict.
+//!
+//! It has phases: the network *forms*; a *storm* of load and faults; everything that is to be whole heals, and has to
+//! *converge*; everybody says something, the *probe*, which has to reach all; and then it has to be *quiet*.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::facts::{Fact, Life};
+use crate::judge::{Judge, LinkTraffic, Pair, Retention, Rules};
+use crate::node::{Birth, Node, NodeStatus};
+use crate::protocol::{Promise, Protocol};
+use crate::report::{Better, Checker, Number, Report, Unit, Violation};
+use crate::scenario::{Ending, Fault, Kind, Manner, Scenario};
+use crate::time::{Time, s};
+use crate::trace::Trace;
+use crate::world::World;
+
+/// How a scenario is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Whether a trace is kept. The run is the same, and slower.
+    pub is_traced: bool,
+    /// Whether a fault that does nothing is a failure.
+    pub is_effect_demanded: bool,
+    /// Whether there is a probe, and a quiet time, in the end.
+    pub has_epilogue: bool,
+    /// The longest time that the network may take to form.
+    pub forms_within: Duration,
+}
+
+impl Default for Options {
+    /// Not traced, effects not demanded, with probe and quiet time, and a minute to form.
+    fn default() -> Self {
+        Self {
+            is_traced: false,
+            is_effect_demanded: false,
+            has_epilogue: true,
+            forms_within: s(60),
+        }
+    }
+}
+
+impl Options {
+    /// The same, with a trace.
+    #[must_use]
+    pub const fn traced(mut self) -> Self {
+        self.is_traced = true;
+        self
+    }
+
+    /// The same, and faults without effect are failures.
+    #[must_use]
+    pub const fn demanding_effects(mut self) -> Self {
+        self.is_effect_demanded = true;
+        self
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// What was violated, and the numbers.
+    pub report: Report,
+    /// All that happened, if a trace was asked for.
+    pub trace: Option<Trace>,
+    /// What each fault of the scenario came to: bytes held, connections hit, dials refused. Zero is nothing.
+    pub effects: Vec<u64>,
+    /// The branches of the core that were reached.
+    #[cfg(feature = "marks")]
+    pub marks: rs2p_core::Marks,
+}
+
+impl Outcome {
+    /// Compares it with another run of the same scenario, and notes a violation if they differ.
+    pub(crate) fn compare(&mut self, again: &Self) {
+        let (one, other) = (self.report.hash, again.report.hash);
+        if one != other {
+            self.report.violations.push(Violation {
+                checker: Checker::Determinism,
+                kind: "another run".to_owned(),
+                at: Time::ZERO,
+                node: None,
+                message: None,
+                sentence: format!(
+                    "two runs of the same scenario differ: {one:016x} and {other:016x}"
+                ),
+            });
+        }
+    }
+}
+
+/// So often those who judge look at what happened.
+const SLICE: Duration = Duration::from_millis(200);
+
+/// So often nodes are looked into.
+const INSPECTION: Duration = Duration::from_secs(5);
+
+/// For how long a connection may stand still on which something waits and nothing is in the way.
+const STANDSTILL: Duration = Duration::from_secs(30);
+
+/// For how long a message may be on its way to everybody without a fault.
+const SPREADING: Duration = Duration::from_secs(20);
+
+/// How long a network may take to come to rest, and for how long it is listened to then.
+const REST: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Runs a scenario and judges it. A node that panics is a violation like any other.
+pub fn run<P: Protocol>(protocol: &P, scenario: &Scenario, options: Options) -> Outcome {
+    let promise = protocol.promise(scenario);
+    let mut run = Run::new(protocol, scenario, promise, options);
+    let result = catch_unwind(AssertUnwindSafe(|| run.play()));
+    if let Err(panic) = result {
+        run.note_panic(&*panic);
+    }
+    run.finish()
+}
+
+struct Run<'a, N: Node> {
+    world: World<N>,
+    judge: Judge,
+    promise: Promise,
+    options: Options,
+    scenario: &'a Scenario,
+    /// Violations that are none of the judge's.
+    others: Vec<Violation>,
+    /// How many violations are in the trace.
+    traced: usize,
+    inspected: Time,
+    /// Since when each connection stands still, by number and end.
+    still: Vec<((u64, usize), Time)>,
+    formed: Option<Duration>,
+    healed: Option<Time>,
+    converged: Option<Duration>,
+    /// What was carried when all had healed, and how many bytes nodes may have had to fetch by then.
+    carried_and_missing: (u64, u64),
+    peak_memory: usize,
+    /// When the last message was published.
+    published: Time,
+    /// Whether no message was spreading when all was healed.
+    is_at_rest: bool,
+}
+
+impl<'a, N: Node> Run<'a, N> {
+    fn new<P: Protocol<Node = N>>(
+        protocol: &P,
+        scenario: &'a Scenario,
+        promise: Promise,
+        options: Options,
+    ) -> Self {
+        let (maker, of) = (protocol.clone(), scenario.clone());
+        let maker = move |birth: &Birth, role| maker.make(&of, birth, role);
+        let mut world = World::new(scenario.clone(), Box::new(maker));
+        if options.is_traced {
+            world.trace();
+        }
+        Self {
+            world,
+            judge: Judge::new(rules(scenario, &promise)),
+            promise,
+            options,
+            scenario,
+            others: Vec::new(),
+            traced: 0,
+            inspected: Time::ZERO,
+            still: Vec::new(),
+            formed: None,
+            healed: None,
+            converged: None,
+            carried_and_missing: (0, 0),
+            peak_memory: 0,
+            published: Time::ZERO,
+            is_at_rest: false,
+        }
+    }
+    fn play(&mut self) {
+        self.world.phase("form");
+        self.form();
+        self.world.phase("storm");
+        let end = self.world.begin_storm();
+        self.advance(end);
+        self.world.phase("converge");
+        self.end_storm();
+        self.converge();
+        if self.options.has_epilogue {
+            self.world.phase("probe");
+            self.probe();
+            self.world.phase("quiet");
+            self.listen();
+        }
+        if self.options.is_effect_demanded {
+            self.demand_effects();
+        }
+    }
+
+    /// Waits until the network is one, or has had enough time for it.
+    fn form(&mut self) {
+        let end = self.world.now().after(self.options.forms_within);
+        let expected = self.world.nodes() as usize;
+        let step = if expected > 1000 { s(5) } else { s(1) };
+        while self.world.now() < end {
+            self.advance(self.world.now().after(step));
+            let is_up = self.world.lives().len() >= expected.min(2);
+            if is_up && self.is_one() {
+                self.formed = Some(self.world.now().since(Time::ZERO));
+                return;
+            }
+        }
+    }
+
+    /// Returns whether all nodes of the protocol are joined, by what both ends say.
+    fn is_one(&self) -> bool {
+        let statuses = self.mesh_statuses();
+        is_one_network(&statuses, &self.pairs())
+    }
+
+    fn mesh_statuses(&self) -> Vec<(Life, NodeStatus)> {
+        let mut statuses = self.world.statuses();
+        statuses.retain(|(life, _)| self.world.kind(life.node) == Kind::Mesh);
+        statuses
+    }
+
+    fn pairs(&self) -> Vec<Pair> {
+        let views = self.world.conn_views().into_iter();
+        views
+            .map(|view| Pair {
+                conn: view.conn,
+                ends: view.ends,
+            })
+            .collect()
+    }
+
+    /// Lets time pass, and shows those who judge what happens.
+    fn advance(&mut self, until: Time) {
+        while self.world.now() < until {
+            let next = self.world.now().after(SLICE).min(until);
+            if self.options.is_traced {
+                // What is found stands where it was found.
+                while self.world.next_at().is_some_and(|at| at <= next) {
+                    self.world.step();
+                    self.show();
+                }
+            }
+            self.world.run_until(next);
+            self.show();
+            if self.world.now().since(self.inspected) >= INSPECTION {
+                self.inspected = self.world.now();
+                self.inspect();
+            }
+        }
+    }
+
+    fn show(&mut self) {
+        let facts = self.world.take_facts();
+        for (at, fact) in &facts {
+            if matches!(fact, Fact::Published(_)) {
+                self.published = *at;
+            }
+            self.judge.observe(*at, fact);
+        }
+        self.world.recycle(facts);
+        self.trace_violations();
+    }
+
+    fn trace_violations(&mut self) {
+        if !self.options.is_traced {
+            return;
+        }
+        for violation in self.judge.violations().iter().skip(self.traced) {
+            self.world.note_violation(violation);
+        }
+        self.traced = self.judge.violations().len();
+    }
+
+    /// Looks into the nodes: whether they stay within their limits, and whether what can move does.
+    fn inspect(&mut self) {
+        if self.world.nodes() > 1000 {
+            return;
+        }
+        let statuses = self.world.statuses();
+        for (life, status) in &statuses {
+            self.peak_memory = self.peak_memory.max(status.memory);
+            if status.memory > status.memory_limit && status.memory_limit > 0 {
+                let (memory, limit) = (status.memory, status.memory_limit);
+                let node = life.node;
+                let sentence = format!("node {node} holds {memory} bytes, and may hold {limit}");
+                self.violate(Checker::Memory, "too much", Some(node), sentence);
+            }
+        }
+        self.inspect_connections(&statuses);
+    }
+
+    fn inspect_connections(&mut self, statuses: &[(Life, NodeStatus)]) {
+        let now = self.world.now();
+        let views = self.world.conn_views();
+        let mut still = Vec::new();
+        let mut stuck = Vec::new();
+        for view in &views {
+            for (side, (life, id)) in view.ends.iter().enumerate() {
+                let found = statuses.binary_search_by_key(life, |(life, _)| *life);
+                let waits = found.is_ok_and(|place| statuses[place].1.waiting.contains(id));
+                if !view.is_free[side] || !waits || self.world.is_paused(life.node) {
+                    continue;
+                }
+                let key = (view.conn, side);
+                let before = self.still.iter().find(|(other, _)| *other == key);
+                let since = before.map_or(now, |(_, since)| *since);
+                still.push((key, since));
+                if now.since(since) >= STANDSTILL {
+                    stuck.push((life.node, view.ends[1 - side].0.node));
+                }
+            }
+        }
+        self.still = still;
+        for (node, other) in stuck {
+            let sentence = format!(
+                "bytes wait at node {node} for node {other} for {} s, and nothing is in their way",
+                STANDSTILL.as_secs()
+            );
+            self.violate(Checker::Progress, "standstill", Some(node), sentence);
+        }
+    }
+
+    /// Ends the storm: chooses who is to be whole, and lets the others be gone.
+    fn end_storm(&mut self) {
+        if let Ending::Core(share) = self.scenario.ending {
+            let core = self.connected_core(share);
+            self.world.keep_only(&core);
+            self.show();
+        }
+        self.healed = Some(self.world.now());
+        let core = self.world.lives();
+        self.judge.begin_core(self.world.now(), &core);
+        self.carried_and_missing = (self.world.carried(), self.judge.missing_bytes());
+        let silence = self.world.now().since(self.published);
+        self.is_at_rest = silence >= SPREADING && self.world.is_all_handed_in() && !self.is_busy();
+    }
+
+    /// Returns nodes that are joined by links among themselves: so many of a hundred that are up, if there are.
+    ///
+    /// Of those that know of nobody who is left, nobody could demand that they find each other.
+    fn connected_core(&self, share: u8) -> Vec<u32> {
+        let up = self.world.lives();
+        let count = (up.len() * usize::from(share.min(100)) / 100).max(2);
+        let linked: Vec<[u32; 2]> = self
+            .pairs()
+            .iter()
+            .map(|pair| pair.ends.map(|(life, _)| life.node))
+            .collect();
+        let mut order = self.world.drawn_order();
+        order.retain(|node| up.iter().any(|life| life.node == *node));
+        let mut core: Vec<u32> = order.first().copied().into_iter().collect();
+        while core.len() < count {
+            let is_next = |node: &&u32| {
+                let joins = |ends: &[u32; 2]| {
+                    let [a, b] = *ends;
+                    (a == **node && core.contains(&b)) || (b == **node && core.contains(&a))
+                };
+                !core.contains(node) && linked.iter().any(joins)
+            };
+            match order.iter().find(is_next) {
+                Some(next) => core.push(*next),
+                None => break,
+            }
+        }
+        core
+    }
+
+    fn converge(&mut self) {
+        let start = self.world.now();
+        let end = start.after(self.promise.heals_within);
+        while self.world.now() < end {
+            self.advance(self.world.now().after(s(1)).min(end));
+            // Of a connection that just opens or closes the two ends say different things.
+            if self.judge.outstanding() == 0
+                && self.world.is_all_handed_in()
+                && self.is_one()
+                && self.forgotten_connections().is_none()
+            {
+                self.converged = Some(self.world.now().since(start));
+                break;
+            }
+        }
+        let now = self.world.now();
+        let (statuses, pairs) = (self.world.statuses(), self.pairs());
+        self.check_thrift(now.since(start), pairs.len());
+        self.judge.check_converged(now);
+        self.judge.check_overlay(now, &statuses, &pairs);
+        if let Some((node, known, there)) = self.forgotten_connections() {
+            let sentence = format!(
+                "node {node} knows of {known} connections, and has {there}: it closed some without a word"
+            );
+            self.violate(
+                Checker::Discipline,
+                "forgotten connections",
+                Some(node),
+                sentence,
+            );
+        }
+        self.trace_violations();
+    }
+
+    /// Judges what was carried from the heal on, less what connections may carry in that time with nothing to say.
+    ///
+    /// Not where others take part, who promise nothing of the kind.
+    fn check_thrift(&mut self, length: Duration, conns: usize) {
+        let is_hostile = |fault: &crate::Timed<Fault>| matches!(fault.what, Fault::Hostile { .. });
+        let is_mesh = self.scenario.kinds.iter().all(|kind| *kind == Kind::Mesh);
+        if !is_mesh || self.scenario.faults.iter().any(is_hostile) {
+            return;
+        }
+        // What was said just now is on its way to everybody, and that is no recovery.
+        if !self.is_at_rest {
+            return;
+        }
+        let (before, missing) = self.carried_and_missing;
+        let quiet = self.promise.quiet_bytes * 2 * conns as u64 * (length.as_secs() + 1);
+        let spent = (self.world.carried() - before).saturating_sub(quiet);
+        self.judge.check_thrift(self.world.now(), spent, missing);
+    }
+
+    /// Returns a node that has more connections than it knows of, and how many those are.
+    fn forgotten_connections(&self) -> Option<(u32, usize, usize)> {
+        let statuses = self.world.statuses().into_iter();
+        let mut counts = statuses
+            .map(|(life, status)| (life.node, status.conns, self.world.conn_count(life.node)));
+        // One may just be opening.
+        counts.find(|(_, known, there)| *there > *known + 1)
+    }
+
+    fn probe(&mut self) {
+        let since = self.world.now();
+        let lives = self.world.lives();
+        let probing = probing(lives.len());
+        for (number, life) in (0_u32..).zip(&lives).filter(|(n, _)| probing(*n)) {
+            let payload = [&b"probe       "[..], &number.to_be_bytes()].concat();
+            self.world.publish(life.node, Bytes::from(payload));
+        }
+        let end = since.after(self.promise.heals_within);
+        self.show();
+        while self.world.now() < end {
+            self.advance(self.world.now().after(s(1)).min(end));
+            if self.judge.is_heard(since) && self.world.is_all_handed_in() {
+                break;
+            }
+        }
+        if lives.len() <= 1000 {
+            self.judge.check_probe(self.world.now(), since);
+        }
+        self.trace_violations();
+    }
+
+    /// Judges whether a network that has nothing to say is quiet.
+    fn listen(&mut self) {
+        // What is slow may still bring to some what they have from others.
+        let end = self.world.now().after(self.promise.heals_within);
+        self.advance(self.world.now().after(REST));
+        while self.world.now() < end && self.is_busy() {
+            self.advance(self.world.now().after(s(5)));
+        }
+        let before = self.world.conn_views();
+        let start = self.world.now();
+        self.advance(start.after(QUIET));
+        let traffic: Vec<LinkTraffic> = self
+            .world
+            .conn_views()
+            .iter()
+            .filter_map(|view| {
+                let earlier = before
+                    .binary_search_by_key(&view.conn, |other| other.conn)
+                    .ok()?;
+                Some(LinkTraffic {
+                    ends: view.ends.map(|(life, _)| life),
+                    payload: 0,
+                    control: view.carried - before[earlier].carried,
+                })
+            })
+            .collect();
+        let now = self.world.now();
+        self.judge.check_quiet(now, now.since(start), &traffic);
+        self.trace_violations();
+    }
+
+    fn is_busy(&self) -> bool {
+        let statuses = self.world.statuses();
+        statuses.iter().any(|(_, status)| status.is_busy) || self.world.is_anything_late()
+    }
+
+    fn demand_effects(&mut self) {
+        let effects = self.world.effects().to_vec();
+        for (fault, effect) in self.scenario.faults.iter().zip(effects) {
+            if effect == 0 {
+                let sentence = format!("a fault did nothing, so it tests nothing: {fault:?}");
+                self.violate(Checker::Effect, "inert", None, sentence);
+            }
+        }
+    }
+
+    fn violate(&mut self, checker: Checker, kind: &str, node: Option<u32>, sentence: String) {
+        let is_known = |other: &Violation| other.checker == checker && other.kind == kind;
+        if self.others.iter().any(is_known) {
+            return;
+        }
+        let violation = Violation {
+            checker,
+            kind: kind.to_owned(),
+            at: self.world.now(),
+            node,
+            message: None,
+            sentence,
+        };
+        self.world.note_violation(&violation);
+        self.others.push(violation);
+    }
+
+    fn note_panic(&mut self, panic: &(dyn std::any::Any + Send)) {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        let words = words.unwrap_or("without words");
+        let sentence = format!("a node panicked: {words}");
+        let kind: String = words.chars().take(60).collect();
+        self.violate(Checker::Panic, &kind, None, sentence);
+    }
+
+    fn finish(mut self) -> Outcome {
+        let mut violations = self.judge.violations().to_vec();
+        violations.append(&mut self.others);
+        violations.sort_by_key(|violation| violation.at);
+        let mut numbers = self.judge.numbers();
+        for number in self.numbers() {
+            // Those who judge have counted some of it already.
+            if !numbers.iter().any(|known| known.name == number.name) {
+                numbers.push(number);
+            }
+        }
+        Outcome {
+            report: Report {
+                hash: self.world.hash(),
+                violations,
+                numbers,
+            },
+            #[cfg(feature = "marks")]
+            marks: self.world.marks(),
+            effects: self.world.effects().to_vec(),
+            trace: self.world.take_trace(),
+        }
+    }
+
+    fn numbers(&self) -> Vec<Number> {
+        let micros = |length: Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let number = |name: &str, value, unit, better| Number {
+            name: name.to_owned(),
+            value,
+            unit,
+            better,
+        };
+        let mut numbers = vec![
+            number("events", self.world.events(), Unit::Count, Better::Neither),
+            number(
+                "world time",
+                self.world.now().as_nanos() / 1000,
+                Unit::Micros,
+                Better::Neither,
+            ),
+            number(
+                "bytes carried",
+                self.world.carried(),
+                Unit::Bytes,
+                Better::Less,
+            ),
+            number(
+                "connections opened",
+                self.world.conns_made(),
+                Unit::Count,
+                Better::Less,
+            ),
+            number(
+                "peak memory of a node",
+                self.peak_memory as u64,
+                Unit::Bytes,
+                Better::Less,
+            ),
+        ];
+        if let Some(formed) = self.formed {
+            numbers.push(number(
+                "time to form",
+                micros(formed),
+                Unit::Micros,
+                Better::Less,
+            ));
+        }
+        if let Some(converged) = self.converged {
+            numbers.push(number(
+                "time to converge",
+                micros(converged),
+                Unit::Micros,
+                Better::Less,
+            ));
+        }
+        let faults = self.scenario.faults.iter().zip(self.world.effects());
+        let (mut all, mut effective) = (0, 0);
+        for (_, effect) in faults {
+            all += 1;
+            effective += u64::from(*effect > 0);
+        }
+        numbers.push(number("faults", all, Unit::Count, Better::Neither));
+        numbers.push(number(
+            "faults with an effect",
+            effective,
+            Unit::Count,
+            Better::More,
+        ));
+        numbers
+    }
+}
+
+/// Returns which of so many nodes say something in the probe: all, or a hundred or so of very many.
+fn probing(nodes: usize) -> impl Fn(u32) -> bool {
+    let every = u32::try_from(nodes / 100).unwrap_or(1).max(1);
+    let every = if nodes <= 200 { 1 } else { every };
+    move |number| number % every == 0
+}
+
+/// Returns for how long a message may be under way without being counted as older, at most: who gets it cannot know.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only some faults hold bytes"
+)]
+fn transit(scenario: &Scenario) -> Duration {
+    let holds = |fault: &&crate::Timed<Fault>| match fault.what {
+        Fault::Slow { .. }
+        | Fault::Drip { .. }
+        | Fault::Stall { .. }
+        | Fault::Delay { .. }
+        | Fault::Pause { .. } => true,
+        Fault::Split { live, .. } => live == Manner::Freeze,
+        _ => false,
+    };
+    let held = scenario
+        .faults
+        .iter()
+        .filter(holds)
+        .map(|fault| u64::from(fault.lasts_ms));
+    let net = &scenario.net;
+    let round_trip =
+        Duration::from_micros(u64::from(net.latency_us) * 4 + u64::from(net.jitter_us) * 16);
+    // What was written before it, and what is lost on the way is not written again.
+    let window = match net.bandwidth {
+        0 => 0,
+        rate => u64::from(net.window) * 1000 / u64::from(rate),
+    };
+    round_trip * 40 + Duration::from_millis(held.sum::<u64>() + window * 8)
+}
+
+/// Returns what those who judge hold a run against.
+fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
+    let retention = Retention {
+        age: promise.kept_for,
+        count: promise.kept_count,
+        bytes: promise.kept_bytes,
+        overhead: promise.overhead,
+        parts: promise.kept_parts,
+    };
+    Rules {
+        nodes: u32::from(scenario.nodes.max(1)),
+        retention,
+        hop: promise.hop,
+        settle: promise.heals_within,
+        birth_slack: s(15) + transit(scenario),
+        is_ordered: promise.is_ordered,
+        links_max: promise.links_max,
+        redelivery_after_crash: true,
+        legacy_window: s(55),
+        owes_from_legacy: false,
+        owes_to_legacy: false,
+        claims_are_certain: true,
+        outcome: s(120),
+        quiet_control: promise.quiet_bytes * 2,
+        thrift_percent: 400,
+        thrift_base: 1 << 20,
+    }
+}
+
+/// Returns whether nodes are one network, and all that both ends of a connection say of it fits together.
+fn is_one_network(statuses: &[(Life, NodeStatus)], pairs: &[Pair]) -> bool {
+    let claimed: usize = statuses.iter().map(|(_, status)| status.peers.len()).sum();
+    let mut agreed = 0;
+    let claims = |(life, conn): (Life, crate::ConnId)| {
+        let found = statuses
+            .binary_search_by_key(&life, |(life, _)| *life)
+            .ok()?;
+        let peers = &statuses[found].1.peers;
+        peers.iter().any(|(id, _)| *id == conn).then_some(found)
+    };
+    let mut group: Vec<usize> = (0..statuses.len()).collect();
+    let find = |group: &mut Vec<usize>, mut place: usize| {
+        while group[place] != place {
+            group[place] = group[group[place]];
+            place = group[place];
+        }
+        place
+    };
+    let mut parts = statuses.len();
+    for pair in pairs {
+        let both = pair.ends.map(claims);
+        let is_judged = pair.ends.map(|(life, _)| {
+            statuses
+                .binary_search_by_key(&life, |(life, _)| *life)
+                .is_ok()
+        });
+        // Of a node of another kind it is not known what it says.
+        let fits = both.map(|claim| claim.is_some()) == is_judged;
+        agreed += if fits {
+            both.iter().flatten().count()
+        } else {
+            0
+        };
+        let [Some(a), Some(b)] = both else {
+            continue;
+        };
+        let (a, b) = (find(&mut group, a), find(&mut group, b));
+        if a != b {
+            group[a] = b;
+            parts -= 1;
+        }
+    }
+    parts <= 1 && agreed == claimed
+}

@@ -1,0 +1,146 @@
+//! Worlds of real nodes, small.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::scenario::{Cut, Fault, Manner, Timed, Ways};
+use crate::time::s;
+use crate::{DialManner, Mesh};
+
+pub(super) fn scenario(nodes: u16, seed: u64) -> Scenario {
+    Scenario {
+        seed,
+        nodes,
+        kinds: Vec::new(),
+        net: crate::Net::default(),
+        bootstrap: crate::Bootstrap::One,
+        limits: crate::Limits::default(),
+        load: Vec::new(),
+        faults: Vec::new(),
+        ending: crate::Ending::Heal,
+    }
+}
+
+fn world(scenario: Scenario) -> World<Mesh> {
+    let limits = scenario.limits;
+    World::new(
+        scenario,
+        Box::new(move |birth, _| Some(Mesh::new(birth, &limits))),
+    )
+}
+
+fn deliveries(world: &mut World<Mesh>) -> usize {
+    let facts = world.take_facts();
+    let delivered = facts.iter();
+    delivered
+        .filter(|(_, fact)| matches!(fact, Fact::Delivered { .. }))
+        .count()
+}
+
+fn breaches(world: &mut World<Mesh>) -> Vec<String> {
+    let facts = world.take_facts().into_iter();
+    facts
+        .filter_map(|(_, fact)| {
+            let Fact::Breach { sentence, .. } = fact else {
+                return None;
+            };
+            Some(sentence)
+        })
+        .collect()
+}
+
+#[test]
+fn what_one_says_reaches_all() {
+    let mut world = world(scenario(8, 1));
+    world.run_for(s(10));
+    assert_eq!(breaches(&mut world), Vec::<String>::new());
+    assert!(world.publish(3, Bytes::from_static(b"fire")));
+    world.run_for(s(5));
+    assert_eq!(deliveries(&mut world), 7);
+}
+
+#[test]
+fn the_same_scenario_gives_the_same_run() {
+    let run = |seed| {
+        let mut world = world(scenario(6, seed));
+        world.run_for(s(5));
+        world.publish(2, Bytes::from_static(b"fire"));
+        world.run_for(s(60));
+        (world.hash(), world.events())
+    };
+    assert_eq!(run(5), run(5));
+    assert_ne!(run(5), run(6));
+}
+
+#[test]
+fn what_is_said_across_a_cut_arrives_when_it_heals() {
+    for live in [Manner::Freeze, Manner::Reset, Manner::Silent] {
+        for dial in [DialManner::Refused, DialManner::Silent, DialManner::Dropped] {
+            let mut scenario = scenario(8, 3);
+            scenario.faults.push(Timed {
+                at_ms: 0,
+                lasts_ms: 60_000,
+                what: Fault::Split {
+                    cut: Cut::Halves,
+                    ways: Ways::Both,
+                    live,
+                    dial,
+                },
+            });
+            let mut world = world(scenario);
+            world.run_for(s(10));
+            world.begin_storm();
+            world.run_for(s(20));
+            world.take_facts();
+            world.publish(0, Bytes::from_static(b"fire"));
+            world.run_for(s(39));
+            assert_eq!(deliveries(&mut world), 3, "{live:?} {dial:?}");
+            world.run_for(s(120));
+            assert_eq!(deliveries(&mut world), 4, "{live:?} {dial:?}");
+            assert!(world.effects()[0] > 0);
+        }
+    }
+}
+
+#[test]
+fn nodes_pause_crash_and_come_back() {
+    use crate::scenario::{Back, Pick, Stop};
+    let mut scenario = scenario(5, 4);
+    let stop = |node, kind, back| Fault::Stop {
+        node: Pick(node),
+        kind,
+        back,
+    };
+    let faults = [
+        stop(1, Stop::Crash, Some(Back::New)),
+        stop(2, Stop::PowerLoss, Some(Back::New)),
+        stop(3, Stop::Leave, Some(Back::Moved)),
+        Fault::Pause { node: Pick(4) },
+        Fault::Clock {
+            node: Pick(0),
+            ppm: 100_000,
+            step_ms: 3_600_000,
+        },
+    ];
+    for (n, what) in (0..).zip(faults) {
+        scenario.faults.push(Timed {
+            at_ms: n * 1000,
+            lasts_ms: 20_000,
+            what,
+        });
+    }
+    let mut world = world(scenario);
+    world.run_for(s(10));
+    let end = world.begin_storm();
+    world.run_until(end);
+    world.run_for(s(100));
+    assert_eq!(breaches(&mut world), Vec::<String>::new());
+    assert!(
+        world.effects().iter().all(|effect| *effect > 0),
+        "{:?}",
+        world.effects()
+    );
+    world.publish(1, Bytes::from_static(b"fire"));
+    world.run_for(s(5));
+    assert_eq!(deliveries(&mut world), 4);
+}
