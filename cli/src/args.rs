@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand};
 use rs2p_smol::{Address, Encryption, Protocol};
 
+use crate::sim::args::Sim;
+
 const AFTER_HELP: &str = "\
 Try it, in two terminals:
   rs2p node --listen 127.0.0.1:4444
@@ -15,6 +17,7 @@ Exit status:
   1    it failed; standard error says why
   2    it could not begin: a wrong command line, or an address that cannot be listened on
   130  interrupted before it was done
+and of rs2p sim also 10 to 14: see rs2p sim --help
 
 Colours are used on a terminal, unless NO_COLOR is set.";
 
@@ -82,6 +85,8 @@ pub(crate) enum Command {
     /// Watch five nodes exchange messages, lose one, and go on
     #[command(after_help = DEMO_HELP)]
     Demo,
+    /// Try networks that do not exist: many nodes in one process, faults, and rules that are checked
+    Sim(Sim),
 }
 
 #[derive(Debug, ClapArgs)]

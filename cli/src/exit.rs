@@ -20,6 +20,8 @@ enum Kind {
     Failed,
     /// It could not be tried.
     CannotStart,
+    /// It was done, and what it found has a status of its own.
+    Found(u8),
     /// Whoever read our output has gone. That is how a pipe ends, and no failure.
     OutputClosed,
 }
@@ -37,6 +39,14 @@ impl Failure {
     pub(crate) fn cannot_start(reason: impl fmt::Display) -> Self {
         Self {
             kind: Kind::CannotStart,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// It was done, and what it found has this status.
+    pub(crate) fn found(status: u8, reason: impl fmt::Display) -> Self {
+        Self {
+            kind: Kind::Found(status),
             reason: reason.to_string(),
         }
     }
@@ -68,6 +78,7 @@ pub(crate) fn code(done: Result<(), Failure>) -> ExitCode {
     let code = match failure.kind {
         Kind::Failed => 1,
         Kind::CannotStart => 2,
+        Kind::Found(status) => status,
         Kind::OutputClosed => return ExitCode::SUCCESS,
     };
     // Nobody is left to tell if this fails.

@@ -12,6 +12,7 @@ mod peers;
 mod printer;
 mod send;
 mod signals;
+mod sim;
 mod view;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             Command::Send(send) => send::run(send).await,
             Command::Peers(peers) => peers::run(peers).await,
             Command::Demo => demo::run().await,
+            Command::Sim(sim) => sim::run(&sim),
         }
     });
     exit::code(done)

@@ -154,9 +154,9 @@ impl Session<'_> {
                 Next::Event(Some(Ok(event))) => self.console.event(&event).await?,
                 Next::Event(Some(Err(lagged))) => self.console.missed("events", lagged).await?,
                 Next::Message(Ok(message)) => self.console.message(&message).await?,
-                Next::Message(Err(RecvError::Lagged { missed })) => {
+                Next::Message(Err(RecvError::Lagged(lagged))) => {
                     let what = "messages";
-                    let count = missed;
+                    let count = lagged.missed;
                     self.console.notice(Notice::Missed { what, count }).await?;
                 }
                 Next::Event(None) | Next::Message(Err(RecvError::Closed | _)) => {

@@ -6,3 +6,4 @@ mod node_end;
 mod peers;
 mod process;
 mod send;
+mod sim;
