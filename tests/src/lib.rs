@@ -1,8 +1,9 @@
 //! What the tests across the crates of rs2p share.
 //!
-//! [`peers`] runs published py2p and js2p nodes as child processes, for tests of what they and
+//! [`hub`] is one node and its links, to measure what a message costs it. [`peers`] runs published py2p and js2p nodes as child processes, for tests of what they and
 //! rs2p say to each other. [`mod@suite`] tests sockets, on whichever runtime.
 
+pub mod hub;
 pub mod peers;
 pub mod suite;
 

@@ -9,6 +9,7 @@ pub mod calls;
 pub mod connecting;
 pub mod lifecycle;
 pub mod messages;
+pub mod restart;
 pub mod trace;
 pub mod volume;
 
@@ -22,7 +23,7 @@ use rs2p_driver::{
 };
 
 /// How long a test may take: several times what the slowest needs on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Where a test plays: a runtime, and what is needed to make sockets on it.
 #[derive(Clone, Debug)]
@@ -182,6 +183,7 @@ macro_rules! suite {
                 disconnecting_lasts
                 garbage_ends_its_link_only
                 a_stream_of_any_kind_can_be_attached;
+            restart: a_store_that_holds_something_else_is_refused_and_kept;
             volume: a_payload_of_1_mib_arrives
                 a_payload_of_1_mib_arrives_over_tls
                 a_payload_of_1_mib_arrives_over_websocket

@@ -92,7 +92,16 @@ pub async fn a_reader_that_lags_is_told_by_how_much<R: Runtime>(stage: Stage<R>)
         assert_eq!(text(&alice).await, n.to_string());
     }
     bob.broadcast("after").expect("there is room");
-    assert_eq!(alice.recv().await, Err(RecvError::Lagged { missed: 37 }));
+    let Err(RecvError::Lagged(lagged)) = alice.recv().await else {
+        panic!("messages are missing");
+    };
+    assert_eq!(lagged.missed, 37);
+    let ranges: Vec<_> = lagged
+        .ranges
+        .iter()
+        .map(|range| (range.first, range.last))
+        .collect();
+    assert_eq!(ranges, [(LIMIT + 1, LIMIT + 37)], "and it is said which");
     assert_eq!(text(&alice).await, "after");
     assert_eq!(alice.peers().len(), 1);
 }

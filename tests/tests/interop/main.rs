@@ -11,8 +11,11 @@
     reason = "a test picks the one variant that it looks for"
 )]
 
+mod bare;
 mod compression;
+mod delivery;
 mod network;
 mod node;
 mod pair;
+mod proxy;
 mod replies;

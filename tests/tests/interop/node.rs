@@ -122,6 +122,16 @@ impl Node {
         smol::block_on(self.socket.recv().or(late)).unwrap()
     }
 
+    /// Returns the next message as text, if one comes within so long.
+    pub(super) fn next_text(&self, within: Duration) -> Option<String> {
+        let late = async {
+            smol::Timer::after(within).await;
+            None
+        };
+        let next = async { Some(self.socket.recv().await.unwrap()) };
+        smol::block_on(next.or(late))?.text()
+    }
+
     pub(super) fn recv_text(&self) -> String {
         self.recv().text().expect("text")
     }
