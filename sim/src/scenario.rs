@@ -118,6 +118,16 @@ impl PairPick {
         let second = u32::from(self.1) % others;
         (first, (first + 1 + second) % nodes.max(1))
     }
+
+    /// Returns what picks these two nodes out of so many. Numbers count modulo those; nodes beyond 65,535 cannot be picked.
+    pub fn between(first: u32, second: u32, nodes: u32) -> Self {
+        let nodes = nodes.max(1);
+        let (first, second) = (first % nodes, second % nodes);
+        // Counted from the one after the first.
+        let beyond = (second + nodes - first + nodes - 1) % nodes;
+        let narrow = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+        Self(narrow(first), narrow(beyond))
+    }
 }
 
 /// The network between the nodes. Integers only: microseconds, bytes, parts per million.
@@ -593,4 +603,22 @@ pub enum Ending {
     Heal,
     /// So many of a hundred nodes are whole, at least two; the others stay gone, as after a power loss.
     Core(u8),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_can_be_picked_by_its_nodes() {
+        for nodes in 2..9 {
+            for first in 0..nodes {
+                for second in (0..nodes).filter(|n| *n != first) {
+                    let pick = PairPick::between(first, second, nodes);
+                    assert_eq!(pick.of(nodes), (first, second), "{nodes}");
+                }
+            }
+        }
+        assert_eq!(PairPick::between(0, 0, 1).of(1), (0, 0));
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::{Draw, Profile, byte, narrow, timed, wide};
 use crate::scenario::{
-    Back, Cut, DialManner, Family, Fault, Hostile, Manner, PairPick, Pick, Scenario, Stop, Timed,
-    Ways,
+    Back, Bootstrap, Cut, DialManner, Family, Fault, Hostile, Manner, PairPick, Pick, Scenario,
+    Stop, Timed, Ways,
 };
 
 /// Returns the faults of a scenario whose other fields are drawn already.
@@ -62,25 +62,44 @@ fn one(
     let lasts_ms = match family {
         // Over in a moment.
         Family::Flip | Family::Reset => 0,
-        // A dial is tried again after a second or more.
-        Family::DialFails => draw.length("lasts", 5000, rest.max(5000)),
+        // A dial is tried again after a second or more, and a connection may be idle for as long.
+        Family::DialFails | Family::Stall | Family::Drip => {
+            draw.length("lasts", 5000, rest.max(5000))
+        }
         Family::Split | Family::Stop | Family::Late | Family::Pause | Family::Hostile => {
             draw.length("lasts", 500, rest.max(500))
         }
-        Family::Clock
-        | Family::Slow
-        | Family::Delay
-        | Family::Stall
-        | Family::Drip
-        | Family::HalfOpen => draw.length("lasts", 2000, rest.max(2000)),
+        Family::Clock | Family::Slow | Family::Delay | Family::HalfOpen => {
+            draw.length("lasts", 2000, rest.max(2000))
+        }
     };
     faults.push(timed(at_ms, wide(lasts_ms), fault));
-    // Where all are connected nobody dials.
-    if let Fault::DialFails { who, .. } = fault
-        && profile.families.contains(&Family::Reset)
-    {
-        faults.push(timed(at_ms + 1, 0, Fault::Reset { who }));
+    if let Fault::DialFails { who, .. } = fault {
+        faults.extend(reason_to_dial(draw, who, at_ms, scenario.nodes, profile));
     }
+}
+
+/// Returns what makes the first of two dial the second again: where all are connected nobody dials.
+fn reason_to_dial(
+    draw: &Draw,
+    who: PairPick,
+    at_ms: u32,
+    nodes: u16,
+    profile: &Profile,
+) -> Option<Timed<Fault>> {
+    let may = |family| profile.families.contains(&family);
+    // Whoever comes back without memory dials those whom it knew from the start. After a broken connection it may be the
+    // other one that dials, or nobody, if both have enough.
+    if may(Family::Stop) && (draw.percent("restart", 75) || !may(Family::Reset)) {
+        let (from, _) = who.of(nodes.into());
+        let stop = Fault::Stop {
+            node: Pick(narrow(from.into())),
+            kind: *draw.pick("restart kind", &[Stop::Crash, Stop::PowerLoss]),
+            back: Some(Back::New),
+        };
+        return Some(timed(at_ms + 1, wide(draw.within("down", 50, 1000)), stop));
+    }
+    may(Family::Reset).then(|| timed(at_ms + 1, 0, Fault::Reset { who }))
 }
 
 /// Returns when a fault begins: in the first three quarters of the storm, and if it needs bytes that it can hit, while
@@ -106,7 +125,7 @@ fn begin(draw: &Draw, family: Family, scenario: &Scenario, storm_ms: u32) -> u32
 fn fault(draw: &Draw, family: Family, scenario: &Scenario) -> Fault {
     let nodes = scenario.nodes;
     let node = draw.node("node", nodes);
-    let who = linked_pair(draw, nodes);
+    let who = linked_pair(draw, scenario);
     match family {
         Family::Split => Fault::Split {
             cut: cut(draw, nodes),
@@ -141,10 +160,12 @@ fn fault(draw: &Draw, family: Family, scenario: &Scenario) -> Fault {
         },
         Family::Reset => Fault::Reset { who },
         Family::HalfOpen => Fault::HalfOpen { who },
-        Family::DialFails => Fault::DialFails {
-            who,
-            how: dial(draw),
-        },
+        Family::DialFails => {
+            let (from, known) = known_pair(draw, scenario);
+            let who = PairPick::between(from, known, nodes.into());
+            let how = dial(draw);
+            Fault::DialFails { who, how }
+        }
         Family::Hostile => Fault::Hostile {
             node,
             kind: *draw.pick(
@@ -163,22 +184,42 @@ fn fault(draw: &Draw, family: Family, scenario: &Scenario) -> Fault {
     }
 }
 
-/// Returns a pair that probably has a connection: in small networks each has, in large ones mostly those with the first
-/// nodes, whom the others know.
-fn linked_pair(draw: &Draw, nodes: u16) -> PairPick {
-    let pair = draw.pair("who", nodes);
-    if nodes <= 6 || draw.percent("any", 20) {
-        return pair;
+/// Returns a pair that probably has a connection: in small networks each has, in large ones mostly those of whom one knew
+/// the other from the start.
+fn linked_pair(draw: &Draw, scenario: &Scenario) -> PairPick {
+    let nodes = scenario.nodes;
+    if nodes <= 6 || draw.percent("any", 5) {
+        return draw.pair("who", nodes);
     }
-    let known = draw.below("known", 2);
-    let others = u64::from(nodes) - 1;
-    let other = draw.below("far", others);
+    let (from, known) = known_pair(draw, scenario);
     if draw.percent("from known", 50) {
-        return PairPick(narrow(known), narrow(other));
+        PairPick::between(known, from, nodes.into())
+    } else {
+        PairPick::between(from, known, nodes.into())
     }
-    // The other one, so that the second is the known one.
-    let from = (known + 1 + other) % u64::from(nodes);
-    PairPick(narrow(from), narrow(others - 1 - other))
+}
+
+/// Returns a node, and one that it knew from the start and therefore dials.
+fn known_pair(draw: &Draw, scenario: &Scenario) -> (u32, u32) {
+    let nodes = u32::from(scenario.nodes);
+    let drawn = draw.pair("known", scenario.nodes).of(nodes);
+    // The first is not among those whom it knows itself.
+    let other_than = |known: u32| match drawn.0 {
+        from if from == known => (known + 1) % nodes,
+        from => from,
+    };
+    match scenario.bootstrap {
+        Bootstrap::One => (other_than(0), 0),
+        Bootstrap::Few => {
+            let known = drawn.1 % nodes.min(3);
+            (other_than(known), known)
+        }
+        Bootstrap::Chain => {
+            let from = drawn.0.max(1);
+            (from % nodes, from - 1)
+        }
+        Bootstrap::Random => drawn,
+    }
 }
 
 fn cut(draw: &Draw, nodes: u16) -> Cut {

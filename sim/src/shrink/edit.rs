@@ -152,14 +152,6 @@ fn all_picks(scenario: &mut Scenario, see: &mut dyn FnMut(AnyPick<'_>)) {
     }
 }
 
-/// Returns the pick of two nodes out of so many.
-pub(super) fn pair_of(first: u32, second: u32, nodes: u32) -> PairPick {
-    let nodes = nodes.max(1);
-    // Counted from the one after the first.
-    let beyond = (second + nodes - first % nodes + nodes - 1) % nodes;
-    PairPick(narrow(first), narrow(beyond))
-}
-
 fn narrow(number: u32) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
@@ -202,7 +194,7 @@ fn keep_picked(scenario: &mut Scenario, more: u16) {
         AnyPick::One(pick) => *pick = Pick(narrow(new(pick.of(old_count)))),
         AnyPick::Two(pair) => {
             let (first, second) = pair.of(old_count);
-            *pair = pair_of(new(first), new(second), new_count);
+            *pair = PairPick::between(new(first), new(second), new_count);
         }
     });
     if !scenario.kinds.is_empty() {
@@ -222,12 +214,12 @@ mod tests {
         for nodes in 2..9 {
             for first in 0..nodes {
                 for second in (0..nodes).filter(|n| *n != first) {
-                    let pick = pair_of(first, second, nodes);
+                    let pick = PairPick::between(first, second, nodes);
                     assert_eq!(pick.of(nodes), (first, second), "{nodes}");
                 }
             }
         }
-        assert_eq!(pair_of(0, 0, 1).of(1), (0, 0));
+        assert_eq!(PairPick::between(0, 0, 1).of(1), (0, 0));
     }
 
     #[test]

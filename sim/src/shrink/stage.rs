@@ -2,10 +2,10 @@
 
 use crate::scenario::{
     Back, Bootstrap, Cut, Cutting, DialManner, Ending, Family, Fault, Jitter, Kind, Limits, Load,
-    Manner, Net, Pick, Scenario, Stop, Timed, Ways,
+    Manner, Net, PairPick, Pick, Scenario, Stop, Timed, Ways,
 };
 
-use super::edit::{AnyPick, Edit, pair_of, picks_of_fault, picks_of_load};
+use super::edit::{AnyPick, Edit, picks_of_fault, picks_of_load};
 
 /// A group of steps. Those that take away most, and leave least to try for all others, come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,7 +299,7 @@ fn weaker(fault: Fault, nodes: u32) -> Vec<Fault> {
                 back: restored,
             });
             let first = node.of(nodes);
-            let who = pair_of(first, (first + 1) % nodes.max(1), nodes);
+            let who = PairPick::between(first, (first + 1) % nodes.max(1), nodes);
             let reset = Fault::Reset { who };
             [Fault::Pause { node }, reset]
                 .into_iter()
@@ -456,7 +456,7 @@ fn simplify(pick: AnyPick<'_>, choice: u16, nodes: u32) {
         (AnyPick::Two(pair), 2) => pair.1 = 0,
         (AnyPick::Two(pair), _) => {
             let (first, second) = pair.of(nodes);
-            *pair = pair_of(first, second, nodes);
+            *pair = PairPick::between(first, second, nodes);
         }
     }
 }

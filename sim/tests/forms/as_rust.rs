@@ -117,7 +117,7 @@ fn a_scenario_as_rust() {
                 at_ms: 1347,
                 lasts_ms: 15488,
                 what: Fault::Slow {
-                    who: PairPick(9, 12),
+                    who: PairPick(3, 19),
                     bytes_per_s: 3098,
                 },
             },
@@ -125,7 +125,7 @@ fn a_scenario_as_rust() {
                 at_ms: 1381,
                 lasts_ms: 38983,
                 what: Fault::Slow {
-                    who: PairPick(3, 20),
+                    who: PairPick(7, 14),
                     bytes_per_s: 974,
                 },
             },
@@ -133,22 +133,24 @@ fn a_scenario_as_rust() {
                 at_ms: 14664,
                 lasts_ms: 15600,
                 what: Fault::DialFails {
-                    who: PairPick(20, 2),
+                    who: PairPick(19, 4),
                     how: DialManner::Refused,
                 },
             },
             Timed {
                 at_ms: 14665,
-                lasts_ms: 0,
-                what: Fault::Reset {
-                    who: PairPick(20, 2),
+                lasts_ms: 699,
+                what: Fault::Stop {
+                    node: Pick(19),
+                    kind: Stop::PowerLoss,
+                    back: Some(Back::New),
                 },
             },
             Timed {
                 at_ms: 16277,
                 lasts_ms: 13001,
                 what: Fault::Slow {
-                    who: PairPick(8, 13),
+                    who: PairPick(2, 19),
                     bytes_per_s: 163,
                 },
             },
@@ -156,14 +158,14 @@ fn a_scenario_as_rust() {
                 at_ms: 20709,
                 lasts_ms: 0,
                 what: Fault::Reset {
-                    who: PairPick(20, 0),
+                    who: PairPick(4, 19),
                 },
             },
             Timed {
                 at_ms: 21877,
                 lasts_ms: 0,
                 what: Fault::Flip {
-                    who: PairPick(13, 7),
+                    who: PairPick(11, 11),
                     bits: 3,
                 },
             },
@@ -171,7 +173,7 @@ fn a_scenario_as_rust() {
                 at_ms: 21975,
                 lasts_ms: 8935,
                 what: Fault::Slow {
-                    who: PairPick(19, 2),
+                    who: PairPick(6, 16),
                     bytes_per_s: 14297,
                 },
             },
@@ -179,7 +181,7 @@ fn a_scenario_as_rust() {
                 at_ms: 25042,
                 lasts_ms: 15059,
                 what: Fault::Slow {
-                    who: PairPick(1, 1),
+                    who: PairPick(1, 11),
                     bytes_per_s: 6024,
                 },
             },
@@ -187,30 +189,34 @@ fn a_scenario_as_rust() {
                 at_ms: 26605,
                 lasts_ms: 11522,
                 what: Fault::DialFails {
-                    who: PairPick(14, 6),
+                    who: PairPick(17, 6),
                     how: DialManner::Refused,
                 },
             },
             Timed {
                 at_ms: 26606,
-                lasts_ms: 0,
-                what: Fault::Reset {
-                    who: PairPick(14, 6),
+                lasts_ms: 106,
+                what: Fault::Stop {
+                    node: Pick(17),
+                    kind: Stop::Crash,
+                    back: Some(Back::New),
                 },
             },
             Timed {
                 at_ms: 28812,
                 lasts_ms: 7069,
                 what: Fault::DialFails {
-                    who: PairPick(0, 16),
+                    who: PairPick(1, 0),
                     how: DialManner::Dropped,
                 },
             },
             Timed {
                 at_ms: 28813,
-                lasts_ms: 0,
-                what: Fault::Reset {
-                    who: PairPick(0, 16),
+                lasts_ms: 515,
+                what: Fault::Stop {
+                    node: Pick(1),
+                    kind: Stop::Crash,
+                    back: Some(Back::New),
                 },
             },
             Timed {
@@ -225,7 +231,7 @@ fn a_scenario_as_rust() {
                 at_ms: 36152,
                 lasts_ms: 3815,
                 what: Fault::Slow {
-                    who: PairPick(17, 6),
+                    who: PairPick(6, 16),
                     bytes_per_s: 382,
                 },
             },
@@ -233,7 +239,7 @@ fn a_scenario_as_rust() {
                 at_ms: 38738,
                 lasts_ms: 0,
                 what: Fault::Flip {
-                    who: PairPick(0, 4),
+                    who: PairPick(0, 6),
                     bits: 8,
                 },
             },
