@@ -6,9 +6,12 @@ use crate::scenario::{Kind, Stop};
 
 /// A life: which node, and which life of it, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Life {
-    pub(crate) node: u32,
-    pub(crate) life: u32,
+#[expect(clippy::exhaustive_structs, reason = "a name is its parts")]
+pub struct Life {
+    /// The node, counted from 0.
+    pub node: u32,
+    /// Which life of it.
+    pub life: u32,
 }
 
 /// A message that an application published and its node accepted.

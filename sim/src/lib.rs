@@ -45,6 +45,7 @@ mod models;
 mod node;
 mod protocol;
 mod queue;
+mod referee;
 mod report;
 mod run;
 mod scenario;
@@ -59,6 +60,7 @@ mod world;
 pub use explain::{
     Explanation, explain, folder, in_words, shrink_failure, write_down, write_down_in,
 };
+pub use facts::Life;
 pub use generate::Profile;
 pub use mesh::Mesh;
 pub use models::{Flavour, Flaw, HostileNode, Legacy, Toy};
@@ -67,6 +69,7 @@ pub use node::{
     Place, Position, Receipt, Refusal, StreamKey,
 };
 pub use protocol::{Promise, Protocol, Rs2p, memory_bound};
+pub use referee::{Look, Referee, Wire};
 pub use report::{Better, Checker, Fingerprint, Number, Report, Unit, Violation};
 #[cfg(feature = "sabotage")]
 pub use rs2p_core::Sabotage;
@@ -80,4 +83,4 @@ pub use sim::{Lasting, Sim, bridge, crash, halves, isolate, leave, pause, power_
 pub use sweep::{Failure, Ran, Sweep, SweepOptions, sweep, sweep_with};
 pub use time::{Time, ms, s};
 pub use trace::{FaultSpan, Record, Trace, What};
-pub use world::{Maker, Role, World};
+pub use world::{Burden, Maker, Role, Step, Storm, World};

@@ -71,8 +71,35 @@ pub(crate) fn key_of_id(id: &[u8]) -> PeerKey {
     PeerKey(hash_bytes(id))
 }
 
-fn stream_key(origin: &NodeId, epoch: u64) -> StreamKey {
+/// Returns the key of what a node publishes in one life.
+pub(crate) fn stream_key(origin: &NodeId, epoch: u64) -> StreamKey {
     StreamKey(mix(peer_key(origin).0 ^ mix(epoch)))
+}
+
+/// Returns what an application gets, in the words of a world.
+pub(crate) fn delivery(message: &Message, from: Option<ConnId>) -> Delivery {
+    let payload = match message.packets().iter().next() {
+        Some(Ok(Value::Bin(bytes))) => bytes,
+        Some(Ok(other)) => Bytes::from(format!("{other:?}")),
+        Some(Err(error)) => Bytes::from(error.to_string()),
+        None => Bytes::new(),
+    };
+    let is_private = message.kind() == MessageKind::Whisper;
+    let position = match (message.epoch(), message.sequence()) {
+        (Some(epoch), Some(sequence)) => Some(Position {
+            stream: stream_key(message.sender(), epoch),
+            sequence,
+        }),
+        _ => None,
+    };
+    Delivery {
+        key: (!is_private).then(|| message_key(&message.id())),
+        sender: peer_key(message.sender()),
+        position,
+        payload,
+        from,
+        is_private,
+    }
 }
 
 impl Mesh {
@@ -133,7 +160,7 @@ impl Mesh {
                     }
                 }
                 Output::Message(message) => {
-                    let delivery = self.delivery(&message);
+                    let delivery = delivery(&message, self.conn_of(message.link()));
                     self.known.insert(delivery.sender, message.sender().clone());
                     io.act(Action::Deliver(delivery));
                     // Its application is done with it at once.
@@ -152,31 +179,6 @@ impl Mesh {
             Some(place) => io.act(Action::Dial(number, place)),
             // An address that is nowhere: somebody told it to us.
             None => io.act(Action::Dial(number, Place(u32::MAX))),
-        }
-    }
-
-    fn delivery(&self, message: &Message) -> Delivery {
-        let payload = match message.packets().iter().next() {
-            Some(Ok(Value::Bin(bytes))) => bytes,
-            Some(Ok(other)) => Bytes::from(format!("{other:?}")),
-            Some(Err(error)) => Bytes::from(error.to_string()),
-            None => Bytes::new(),
-        };
-        let is_private = message.kind() == MessageKind::Whisper;
-        let position = match (message.epoch(), message.sequence()) {
-            (Some(epoch), Some(sequence)) => Some(Position {
-                stream: stream_key(message.sender(), epoch),
-                sequence,
-            }),
-            _ => None,
-        };
-        Delivery {
-            key: (!is_private).then(|| message_key(&message.id())),
-            sender: peer_key(message.sender()),
-            position,
-            payload,
-            from: self.conn_of(message.link()),
-            is_private,
         }
     }
 

@@ -46,6 +46,9 @@ pub struct Promise {
     pub heals_within: Duration,
     /// How long a connection must be usable to carry what is owed from one end to the other.
     pub hop: Duration,
+    /// By how much a node may be wrong about how old a message is. What was published so soon after a node began is not owed to
+    /// it.
+    pub birth_slack: Duration,
     /// How many bytes a second of a connection's own may flow in each direction while nobody says anything.
     pub quiet_bytes: u64,
 }
@@ -62,6 +65,7 @@ impl Promise {
         links_max: 1 << 20,
         heals_within: Duration::from_secs(60),
         hop: Duration::from_secs(5),
+        birth_slack: Duration::from_secs(15),
         quiet_bytes: 0,
     };
 }
@@ -154,6 +158,7 @@ impl Protocol for Rs2p {
             links_max: config.max_links,
             heals_within: Duration::from_secs(240) + slow + carrying,
             hop: Duration::from_secs(40) + slow,
+            birth_slack: Duration::from_secs(15),
             quiet_bytes: 64,
         }
     }

@@ -658,7 +658,7 @@ fn transit(scenario: &Scenario) -> Duration {
 }
 
 /// Returns what those who judge hold a run against.
-fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
+pub(crate) fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
     let retention = Retention {
         age: promise.kept_for,
         count: promise.kept_count,
@@ -671,7 +671,7 @@ fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
         retention,
         hop: promise.hop,
         settle: promise.heals_within,
-        birth_slack: s(15) + transit(scenario),
+        birth_slack: promise.birth_slack + transit(scenario),
         is_ordered: promise.is_ordered,
         links_max: promise.links_max,
         redelivery_after_crash: true,
@@ -687,7 +687,7 @@ fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
 }
 
 /// Returns whether nodes are one network, and all that both ends of a connection say of it fits together.
-fn is_one_network(statuses: &[(Life, NodeStatus)], pairs: &[Pair]) -> bool {
+pub(crate) fn is_one_network(statuses: &[(Life, NodeStatus)], pairs: &[Pair]) -> bool {
     let claimed: usize = statuses.iter().map(|(_, status)| status.peers.len()).sum();
     let mut agreed = 0;
     let claims = |(life, conn): (Life, crate::ConnId)| {

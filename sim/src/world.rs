@@ -7,6 +7,7 @@ mod conn;
 mod life;
 mod look;
 mod plan;
+mod storm;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::time::{Clock, Time};
 use crate::trace::{Trace, What};
 use conn::Conns;
 use plan::Waiting;
+pub use storm::{Burden, Step, Storm};
 use streams::Dial;
 use tracer::Tracer;
 use weather::Weather;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Event, Role, Slot, World};
+use super::{Event, Role, Slot, World, storm};
 use crate::chance::{Chance, Purpose, name};
 use crate::facts::{Fact, Life};
 use crate::node::{Birth, Node, NodeStatus, Place};
-use crate::scenario::{Back, Bootstrap, Fault, Hostile, Kind, Stop};
+use crate::scenario::{Back, Fault, Hostile, Kind, Stop};
 use crate::time::{Clock, Time};
 use crate::trace::What;
 
@@ -162,27 +162,7 @@ impl<N: Node> World<N> {
 
     /// Returns the places at which a node may find others.
     fn seeds(&self, node: u32) -> Vec<Place> {
-        let nodes = self.nodes();
-        let mut seeds: Vec<u32> = match self.scenario.bootstrap {
-            Bootstrap::One => vec![0],
-            Bootstrap::Few => (0..nodes.min(3)).collect(),
-            Bootstrap::Chain => vec![node.saturating_sub(1)],
-            Bootstrap::Random => {
-                let draw = |n| {
-                    self.chance
-                        .below(u64::from(nodes), Purpose::Core, u64::from(node), n)
-                };
-                // With the one before it, all are joined.
-                let drawn = (0..3).filter_map(|n| u32::try_from(draw(n)).ok());
-                drawn.chain([node.saturating_sub(1)]).collect()
-            }
-        };
-        // The first one would know nobody when it comes back.
-        if seeds.iter().all(|seed| *seed == node) {
-            seeds = vec![(node + 1) % nodes];
-        }
-        seeds.retain(|seed| *seed != node);
-        seeds.dedup();
+        let seeds = storm::seeds(self.scenario.bootstrap, self.chance, node, self.nodes());
         seeds
             .into_iter()
             .map(|seed| self.slots[seed as usize].place)

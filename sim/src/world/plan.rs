@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::weather::{Draw, Parts};
+use super::storm;
+use super::weather::Parts;
 use super::{Event, World};
-use crate::chance::{Chance, Purpose, hash_bytes, mix, name};
+use crate::chance::{hash_bytes, name};
 use crate::facts::{Fact, Life, Published};
 use crate::node::{MessageKey, Node, Refusal};
-use crate::scenario::{Fault, Load, Manner, Timed};
+use crate::scenario::{Fault, Load, Manner};
 use crate::time::Time;
 use crate::trace::What;
 
@@ -22,28 +23,19 @@ pub(super) enum Waiting {
     Private(u32, Bytes),
 }
 
-/// A payload that is no other's is at least so long.
-const UNIQUE_LEN: usize = 12;
-
-/// For so long at least a chunk is waited for in which bits flip, in milliseconds.
-const FLIP_MS: u32 = 10_000;
-
-/// No load makes longer messages.
-const MAX_LEN: u32 = 1 << 20;
-
 impl<N: Node> World<N> {
     /// Lets the scenario's load and faults begin to count from now. Returns when the last of them is over.
     pub fn begin_storm(&mut self) -> Time {
         self.storm = self.now;
         let mut end = self.now;
         for (number, timed) in (0..).zip(self.scenario.faults.clone()) {
-            let (from, to) = self.fault_span(&timed);
+            let (from, to) = self.span(storm::fault_span(&timed));
             end = end.max(to);
             self.plan_own(from, Event::Begin { fault: number });
             self.plan_own(to, Event::End { fault: number });
         }
         for (number, timed) in (0..).zip(self.scenario.load.clone()) {
-            let (from, to) = self.span(&timed);
+            let (from, to) = self.span(storm::span(&timed));
             end = end.max(to);
             self.plan_own(
                 from,
@@ -56,23 +48,8 @@ impl<N: Node> World<N> {
         end
     }
 
-    /// Returns when a fault begins and ends. Bits flip in the next chunk that comes within some time.
-    fn fault_span(&self, timed: &Timed<Fault>) -> (Time, Time) {
-        let mut timed = *timed;
-        if matches!(timed.what, Fault::Flip { .. }) {
-            timed.lasts_ms = timed.lasts_ms.max(FLIP_MS);
-        }
-        self.span(&timed)
-    }
-
-    fn span<T>(&self, timed: &Timed<T>) -> (Time, Time) {
-        let from = self
-            .storm
-            .after(Duration::from_millis(u64::from(timed.at_ms)));
-        (
-            from,
-            from.after(Duration::from_millis(u64::from(timed.lasts_ms))),
-        )
+    fn span(&self, (from, to): (Duration, Duration)) -> (Time, Time) {
+        (self.storm.after(from), self.storm.after(to))
     }
 
     pub(super) fn begin_fault(&mut self, fault: u32) {
@@ -134,58 +111,23 @@ impl<N: Node> World<N> {
         self.tell_held();
     }
 
-    /// Returns the two nodes that a fault is between. Where it is about a connection and those picked have none, the second is
-    /// another one that the first is connected with: a fault is to strike.
+    /// Returns the two nodes that a fault is between.
     fn pair(&self, fault: &Fault) -> (u32, u32) {
-        let nodes = self.nodes();
-        match fault {
-            Fault::DialFails { who, .. } => who.of(nodes),
-            Fault::Slow { who, .. }
-            | Fault::Delay { who, .. }
-            | Fault::Stall { who }
-            | Fault::Drip { who }
-            | Fault::Flip { who, .. }
-            | Fault::Reset { who }
-            | Fault::HalfOpen { who } => {
-                let (one, other) = who.of(nodes);
-                let mut linked: Vec<u32> = self
-                    .conns_of(one)
-                    .into_iter()
-                    .filter_map(|conn| {
-                        let ends = self.conns.get(conn)?.ends.map(|end| end.life.node);
-                        ends.into_iter().find(|node| *node != one)
-                    })
-                    .collect();
-                linked.sort_unstable();
-                linked.dedup();
-                if linked.is_empty() || linked.contains(&other) {
-                    (one, other)
-                } else {
-                    (one, linked[usize::from(who.1) % linked.len()])
-                }
-            }
-            Fault::Split { .. }
-            | Fault::Stop { .. }
-            | Fault::Late { .. }
-            | Fault::Pause { .. }
-            | Fault::Clock { .. }
-            | Fault::Hostile { .. } => (0, 0),
-        }
+        storm::struck(fault, self.nodes(), |one| {
+            let conns = self.conns_of(one).into_iter();
+            conns
+                .filter_map(|conn| {
+                    let ends = self.conns.get(conn)?.ends.map(|end| end.life.node);
+                    ends.into_iter().find(|node| *node != one)
+                })
+                .collect()
+        })
     }
 
     /// Returns how the network has fallen apart by a split, in its `step`th state.
     fn parts(&self, index: usize, step: u32) -> Option<Parts> {
         let timed = self.scenario.faults.get(index)?;
-        let Fault::Split { cut, .. } = timed.what else {
-            return None;
-        };
-        let lasts = Duration::from_millis(u64::from(timed.lasts_ms));
-        // By what it is and when, not by its place in the list: others may be taken out.
-        let seed = self
-            .chance
-            .draw(Purpose::Shuffle, u64::from(timed.at_ms), 1);
-        let chance = Chance::new(seed);
-        Some(Parts::of(cut, self.nodes(), step, lasts, Draw { chance }))
+        storm::parts(self.chance, timed, self.nodes(), step)
     }
 
     fn plan_step(&mut self, fault: u32, step: u32, steps: u32, lasts: Duration) {
@@ -307,12 +249,7 @@ impl<N: Node> World<N> {
         };
         let nodes = self.nodes();
         match timed.what {
-            Load::Publish {
-                by,
-                count,
-                len,
-                equal,
-            } => {
+            Load::Publish { by, count, .. } => {
                 let lasts = Duration::from_millis(u64::from(timed.lasts_ms));
                 if turn + 1 < u32::from(count) {
                     let next = lasts / u32::from(count).max(1);
@@ -323,38 +260,16 @@ impl<N: Node> World<N> {
                     self.plan_own(self.now.after(next), event);
                 }
                 if count > 0 {
-                    let payload = self.payload(&timed, if equal { 0 } else { turn }, len, equal);
+                    let payload = storm::payload(self.chance, &timed, turn);
                     self.hand_in(by.of(nodes), Waiting::Broadcast(payload));
                 }
             }
-            Load::Send { pair, len } => {
+            Load::Send { pair, .. } => {
                 let (from, to) = pair.of(nodes);
-                let payload = self.payload(&timed, turn, len, false);
+                let payload = storm::payload(self.chance, &timed, turn);
                 self.hand_in(from, Waiting::Private(to, payload));
             }
         }
-    }
-
-    /// Makes the payload of a message: drawn by what the load is, so that it is the same whatever else there is.
-    fn payload(&self, timed: &Timed<Load>, turn: u32, len: u32, is_equal: bool) -> Bytes {
-        let (by, to) = match timed.what {
-            Load::Publish { by, .. } => (by.0, 0),
-            Load::Send { pair, .. } => (pair.0, pair.1 | 1 << 15),
-        };
-        let entity = mix(name(timed.at_ms, u32::from(by) << 16 | u32::from(to)));
-        let len = len.min(MAX_LEN) as usize;
-        let len = if is_equal { len } else { len.max(UNIQUE_LEN) };
-        let mut payload = Vec::with_capacity(len + 32);
-        let mut n = 0;
-        while payload.len() < len {
-            let drawn = self
-                .chance
-                .bytes(Purpose::Payload, entity ^ mix(u64::from(turn)), n);
-            payload.extend_from_slice(&drawn);
-            n += 1;
-        }
-        payload.truncate(len);
-        payload.into()
     }
 
     /// Hands a message to a node, and notes it if it was accepted. `None` if the node is not up.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::conn::{Chunk, Conn};
+use super::storm;
 use super::weather::pair;
 use super::{Event, WORLD, World};
 use crate::chance::{Chance, Purpose, hash_bytes, mix, name};
@@ -23,7 +24,7 @@ const SEGMENT: usize = 1448;
 
 /// So many pieces a chunk that drips is cut into at most, and how long after each other they arrive.
 const DRIPS: usize = 64;
-const DRIP_INTERVAL: Duration = Duration::from_millis(20);
+pub(super) const DRIP_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A dial under way.
 #[derive(Clone, Debug)]
@@ -390,11 +391,7 @@ impl<N: Node> World<N> {
         }
         let mut number = 0;
         while !bytes.is_empty() {
-            let len = if drips {
-                drip_len(number, bytes.len())
-            } else {
-                piece_len(net.cutting, first, number, bytes.len())
-            };
+            let len = piece_len(net.cutting, drips, first, number, bytes.len());
             let piece = bytes.split_to(len);
             pipe.draws += 1;
             let mut at = now.after(latency(&net, chance, from, to, entity, pipe.draws) + delay);
@@ -420,13 +417,7 @@ impl<N: Node> World<N> {
     /// Returns bytes with so many bits flipped.
     fn flipped(&self, bytes: Bytes, bits: u8, entity: u64) -> Bytes {
         let mut flipped = BytesMut::from(&bytes[..]);
-        for n in 0..u64::from(bits) {
-            let at = self
-                .chance
-                .below(bytes.len() as u64 * 8, Purpose::Flip, entity, n);
-            let place = usize::try_from(at / 8).expect("within the bytes");
-            flipped[place] ^= 1 << (at % 8);
-        }
+        storm::flip(self.chance, &mut flipped, bits, entity);
         flipped.freeze()
     }
 
@@ -851,7 +842,16 @@ impl<N: Node> World<N> {
 
 /// Returns how much of what was written at once arrives at once: the `number`th piece, of the bytes that are left.
 /// `first` is where it is cut, if that is drawn.
-fn piece_len(cutting: Cutting, first: usize, number: usize, rest: usize) -> usize {
+pub(super) fn piece_len(
+    cutting: Cutting,
+    drips: bool,
+    first: usize,
+    number: usize,
+    rest: usize,
+) -> usize {
+    if drips {
+        return drip_len(number, rest);
+    }
     match cutting {
         Cutting::Whole | Cutting::Together => rest,
         Cutting::Segments => rest.min(SEGMENT),

@@ -315,15 +315,18 @@ impl Weather {
     }
 }
 
-/// What makes chunks slower.
+/// What makes chunks from one node to another slower.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Burden {
-    pub(super) delay: Duration,
-    /// Bytes a second.
-    pub(super) rate: Option<u32>,
-    pub(super) drips: bool,
-    /// The faults that do it.
-    pub(super) by: Vec<usize>,
+#[non_exhaustive]
+pub struct Burden {
+    /// By how much each takes longer.
+    pub delay: Duration,
+    /// How many bytes a second there may be; at least 1.
+    pub rate: Option<u32>,
+    /// Whether they arrive a few bytes at a time.
+    pub drips: bool,
+    /// The faults that do it, by their places in the list.
+    pub by: Vec<usize>,
 }
 
 /// Returns the name of a pair of nodes for draws.
