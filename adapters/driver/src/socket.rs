@@ -349,6 +349,13 @@ impl MeshSocket {
         &self.shared().id
     }
 
+    /// Returns the epoch of what this node broadcasts: others see it as [`Message::epoch`], and as that of a
+    /// [gap](rs2p_core::Event::Gap). New for every socket, store or not.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.shared().lock().state.epoch()
+    }
+
     /// Returns the network that this node takes part in.
     #[must_use]
     pub fn protocol(&self) -> &Protocol {
@@ -375,6 +382,7 @@ impl MeshSocket {
         Status {
             state: inner.phase(),
             node: inner.state.snapshot(),
+            memory: inner.state.memory(),
             unwritten: inner.unwritten(),
             received,
             received_bytes,

@@ -35,6 +35,9 @@ pub struct Status {
     pub state: SocketState,
     /// What its node knows and holds: peers, links, addresses.
     pub node: Snapshot,
+    /// About how many bytes the node holds, without its fixed size: queues, unfinished frames, the log, tables. What was
+    /// handed to links and what waits to be received is not in it.
+    pub memory: usize,
     /// How many bytes were handed to links and not written yet.
     pub unwritten: usize,
     /// How many messages wait to be received.
