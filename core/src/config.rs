@@ -242,7 +242,7 @@ pub struct Config {
     pub stall_timeout: Duration,
 
     /// How long a native link may be silent before the peer is asked for a sign of life. After twice
-    /// as long without one the link is closed. Legacy peers cannot be asked.
+    /// as long without one the link is closed. Legacy peers are asked for their peers, after twice that time.
     ///
     /// Default: 30 s: about 5 bytes per second on an idle link.
     pub ping_interval: Duration,

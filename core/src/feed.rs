@@ -52,6 +52,8 @@ pub(crate) struct Feed {
     /// Ids of messages without names that the peer has and this node lacks.
     offered_ids: VecDeque<MessageId>,
     asked_ids: BTreeSet<MessageId>,
+    /// What the logs were like when the peer was told the ids of this one: the sums of those here, and of the peer's.
+    pub(crate) ids_told: Option<([u8; 16], [u8; 16])>,
     repairs: VecDeque<Request>,
     /// Whether the peer did not send what it was asked for in time: others are asked first.
     pub(crate) is_slow: bool,
@@ -94,6 +96,7 @@ impl Feed {
             asked_count: 0,
             offered_ids: VecDeque::new(),
             asked_ids: BTreeSet::new(),
+            ids_told: None,
             repairs: VecDeque::new(),
             is_slow: false,
             late_from: Arrival::FIRST,

@@ -367,7 +367,8 @@ impl fmt::Display for WithheldReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendOutcome {
-    /// The node has it, and has said so: it was handed to the application there, once.
+    /// The node has it, and has said so: it was handed to the application there, once. Should that crash before it comes
+    /// to read the message, it is lost: unlike a broadcast it is not handed over again after a restart.
     Delivered,
     /// A native neighbour of the node, which is a legacy one, has sent it there. The legacy protocol has no
     /// acknowledgement, so this is all that can be known.

@@ -303,8 +303,9 @@ impl MeshState {
         for timer in [Timer::Handshake(id), Timer::Silence(id)] {
             self.timers.cancel(timer);
         }
-        if info.kind == PeerKind::Native && !sabotaged!(self.config, Sabotage::PingNeverSent) {
-            let at = now.saturating_add(self.config.ping_interval);
+        let can_be_asked = info.kind != PeerKind::Other;
+        if can_be_asked && !sabotaged!(self.config, Sabotage::PingNeverSent) {
+            let at = now.saturating_add(self.idle_interval(info.kind));
             self.timers.set(Timer::Idle(id), at);
         }
         self.peers.insert(peer.clone(), id);

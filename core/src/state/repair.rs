@@ -120,7 +120,9 @@ impl MeshState {
             // All that is here by now is compared.
             link.feed.behind = Some(self.delivery.log.next_arrival());
         }
-        if summary.others != others {
+        // Full logs may differ for ever: nothing comes of telling the same twice.
+        let differing = (others, summary.others);
+        if summary.others != others && link.feed.ids_told.replace(differing) != Some(differing) {
             self.send_ids(id, now);
         }
         if summary.fingerprint != fingerprint && !sabotaged!(self.config, Sabotage::SummaryIgnored)

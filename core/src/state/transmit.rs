@@ -448,10 +448,13 @@ impl MeshState {
         self.send_control(id, &encode_renegotiation(methods), now);
     }
 
-    /// Looks after a native link on which nothing has come for a while: asks, and if there is no
-    /// answer either, closes it. Its other end may be gone without a word.
+    /// Looks after a link on which nothing has come for a while: asks, and if there is no answer either, closes it. Its
+    /// other end may be gone without a word. Legacy peers answer no ping, but all answer a request for peers.
     pub(super) fn on_idle(&mut self, id: LinkId, now: Instant) {
-        let interval = self.config.ping_interval;
+        let Some(kind) = self.links.get(&id).map(|link| link.kind) else {
+            return;
+        };
+        let interval = self.idle_interval(kind);
         let Some(link) = self.links.get_mut(&id).filter(|link| link.is_established()) else {
             return;
         };
@@ -465,13 +468,28 @@ impl MeshState {
             link.heard_at.saturating_add(interval)
         } else {
             reached!(self, Mark::PingSent);
-            link.asked_at = Some(now);
-            self.send_control(id, &encode_ping(now.as_micros()), now);
-            self.send_summary(id, now);
+            if kind == PeerKind::Native {
+                link.asked_at = Some(now);
+                self.send_control(id, &encode_ping(now.as_micros()), now);
+                self.send_summary(id, now);
+            } else {
+                self.send_control(id, &encode_request_peers(), now);
+            }
             now.saturating_add(interval)
         };
         if self.links.contains_key(&id) && !sabotaged!(self.config, Sabotage::IdleTimerNotRearmed) {
             self.timers.set(Timer::Idle(id), next);
+        }
+    }
+
+    /// Returns how long a link of this kind may be silent before the peer is asked for a sign of life.
+    pub(super) fn idle_interval(&self, kind: PeerKind) -> Duration {
+        match kind {
+            PeerKind::Native => self.config.ping_interval,
+            // Their answer is longer, and py2p may be busy with a dial for a while.
+            PeerKind::Py2p | PeerKind::Py2p27 | PeerKind::Js2p | PeerKind::Other => {
+                self.config.ping_interval.saturating_mul(2)
+            }
         }
     }
 

@@ -374,18 +374,34 @@ fn four_outgoing() {
 
 #[test]
 fn keepalive() {
-    // A legacy link on which nobody says anything stays, for ever and without a sound.
-    let mut solo = Solo::new();
-    let links = [solo.py2p("P"), {
+    // Legacy peers have no ping, but all of them answer a request for peers: who does not is gone.
+    let minute = Duration::from_secs(60);
+    let legacy = [Legacy::py2p("P"), Legacy::js2p("J").at("10.0.0.8:1")];
+    for peer in legacy {
+        let mut solo = Solo::new();
         let link = solo.accept();
-        let peer = Legacy::js2p("J").at("10.0.0.8:1");
         solo.feed(link, &peer.handshake());
-        link
-    }];
-    solo.forget_sent(&links);
-    solo.pass(Duration::from_secs(24 * 3600));
-    for link in links {
-        assert!(solo.sent(link).is_empty());
-        assert!(!solo.closed.contains_key(&link));
+        solo.forget_sent(&[link]);
+        for _ in 0..60 {
+            solo.pass(minute + Duration::from_secs(1));
+            assert_eq!(solo.controls(link), [Control::RequestPeers], "one a minute");
+            let none = Payload::from(Value::Array(Vec::new()));
+            solo.feed(link, &peer.frame(2, 7, &none));
+            assert!(!solo.closed.contains_key(&link));
+        }
+        solo.pass(2 * minute + Duration::from_secs(1));
+        let why = solo.closed.get(&link);
+        assert!(matches!(why, Some(CloseReason::Silent)), "{why:?}");
     }
+}
+
+#[test]
+fn a_peer_of_unknown_kind_may_be_silent() {
+    let mut solo = Solo::new();
+    let link = solo.accept();
+    solo.feed(link, &Legacy::native("X").handshake());
+    solo.forget_sent(&[link]);
+    solo.pass(Duration::from_secs(24 * 3600));
+    assert!(solo.sent(link).is_empty());
+    assert!(!solo.closed.contains_key(&link));
 }
