@@ -302,6 +302,10 @@ impl<'a, N: Node> Run<'a, N> {
         let mut stuck = Vec::new();
         for view in &views {
             for (side, (life, id)) in view.ends.iter().enumerate() {
+                // What py2p and js2p leave lying is theirs.
+                if self.world.kind(life.node) != Kind::Mesh {
+                    continue;
+                }
                 let found = statuses.binary_search_by_key(life, |(life, _)| *life);
                 let waits = found.is_ok_and(|place| statuses[place].1.waiting.contains(id));
                 if !view.is_free[side] || !waits || self.world.is_paused(life.node) {
@@ -657,6 +661,23 @@ fn transit(scenario: &Scenario) -> Duration {
     round_trip * 40 + Duration::from_millis(held.sum::<u64>() + window * 8)
 }
 
+/// Returns how old a message may be that py2p, js2p or a node that means harm passes on: they do not say how old it is.
+fn relayed(scenario: &Scenario) -> Duration {
+    let is_hostile = |fault: &crate::Timed<Fault>| matches!(fault.what, Fault::Hostile { .. });
+    let is_legacy = |kind: &Kind| *kind != Kind::Mesh;
+    match scenario.kinds.iter().any(is_legacy) || scenario.faults.iter().any(is_hostile) {
+        true => s(60),
+        false => Duration::ZERO,
+    }
+}
+
+/// Returns whether calendars may differ so much that what is new to one node is old to another. To py2p and js2p such a
+/// message can only be whispered, and each neighbour does so.
+fn are_calendars_off(scenario: &Scenario) -> bool {
+    let is_set = |fault: &crate::Timed<Fault>| matches!(fault.what, Fault::Clock { .. });
+    scenario.net.skew_s >= 25 || scenario.faults.iter().any(is_set)
+}
+
 /// Returns what those who judge hold a run against.
 pub(crate) fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
     let retention = Retention {
@@ -671,11 +692,14 @@ pub(crate) fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
         retention,
         hop: promise.hop,
         settle: promise.heals_within,
-        birth_slack: promise.birth_slack + transit(scenario),
+        birth_slack: promise.birth_slack + transit(scenario) + relayed(scenario),
         is_ordered: promise.is_ordered,
         links_max: promise.links_max,
         redelivery_after_crash: true,
-        legacy_window: s(55),
+        legacy_window: match are_calendars_off(scenario) {
+            true => Duration::ZERO,
+            false => s(55),
+        },
         owes_from_legacy: false,
         owes_to_legacy: false,
         claims_are_certain: true,

@@ -173,7 +173,8 @@ impl Judge {
             });
     }
 
-    /// Judges whether the message was for this node, and for it alone if it says so.
+    /// Judges whether the message was for this node, and for it alone if it says so. Who means harm can say to one what was
+    /// for all: a sender is a claim.
     fn check_receiver(
         &mut self,
         at: Time,
@@ -192,6 +193,8 @@ impl Judge {
                 .note(Checker::Genuine, "misdirected", about, || {
                     format!("node {node} got {which}, which was for node {to} alone")
                 });
+        } else if to.is_none() && delivery.is_private && self.lives.has_hostile {
+            self.tally.strange += 1;
         } else if to.is_some() != delivery.is_private && state.kind == Kind::Mesh {
             let which = self.tell(message);
             self.docket.note(Checker::Genuine, "audience", about, || {

@@ -199,7 +199,7 @@ impl Judge {
             .filter(|(_, message)| message.at >= since);
         probes.all(|(_, message)| {
             let mut others = lives.iter().filter(|(life, _)| *life != message.by);
-            !core.has(message.by)
+            !(core.has(message.by) && self.is_owed_to_all(message.by))
                 || others.all(|(_, state)| message.delivered.contains(state.reader))
         })
     }
@@ -233,11 +233,19 @@ impl Judge {
             }
         }
         for (message, by) in probes.into_iter().filter(|(_, by)| core.has(*by)) {
+            if !self.is_owed_to_all(by) {
+                continue;
+            }
             for life in lives.iter().filter(|life| **life != by) {
                 self.check_reached(at, *life, message);
             }
         }
         self.core = Some(core);
+    }
+
+    /// Returns whether what this one publishes has to reach everybody. py2p and js2p drop what is old by their calendars.
+    fn is_owed_to_all(&self, publisher: LifeIndex) -> bool {
+        self.lives.life(publisher).is_mesh() || self.rules.owes_from_legacy
     }
 
     fn check_reached(&mut self, at: Time, life: LifeIndex, message: u32) {
@@ -256,6 +264,15 @@ impl Judge {
     pub(crate) fn check_quiet(&mut self, at: Time, length: Duration, traffic: &[LinkTraffic]) {
         let limit = u128::from(self.rules.quiet_control) * length.as_millis() / 1000;
         for link in traffic {
+            // py2p, with a dead entry in its table, is never quiet.
+            let lives = link.ends.map(|end| self.lives.find(end));
+            if lives
+                .iter()
+                .flatten()
+                .any(|life| !self.lives.life(*life).is_mesh())
+            {
+                continue;
+            }
             let [a, b] = link.ends.map(|end| end.node);
             let (payload, control) = (link.payload, link.control);
             let about = About {

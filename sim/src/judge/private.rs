@@ -74,6 +74,10 @@ impl Judge {
         let to = published.to.unwrap_or_default();
         let (about, which) = (self.about(at, published.by, message), self.tell(message));
         let node = sender.node;
+        // py2p and js2p know nothing of what became of a message.
+        if !by.is_mesh() {
+            return;
+        }
         match published.outcome {
             Some(true) if published.delivered.count() == 0 && !self.is_hostile_node(to) => {
                 self.tally.wrong_claims += 1;
@@ -83,10 +87,7 @@ impl Judge {
                     });
                 }
             }
-            None if by.is_awake()
-                && !by.is_hostile
-                && at.since(published.at) >= self.rules.outcome =>
-            {
+            None if by.is_awake() && at.since(published.at) >= self.rules.outcome => {
                 self.docket.note(Checker::Owed, "no outcome", about, || {
                     format!(
                         "node {node} has not told by {at} s what became of {which} to node {to}"

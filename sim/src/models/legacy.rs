@@ -43,13 +43,16 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// second; this is enough to be a nuisance, and cheap enough to simulate.
 const STORM: Duration = Duration::from_millis(10);
 
+/// After how long the program around the package dials a seed again that was not there.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// How many senders js2p's application remembers, to answer them.
 const MAX_KNOWN: usize = 1024;
 
 /// A node of py2p or js2p.
 ///
-/// It dials its seeds once, when its life begins, and nobody after that but whom its peers name: neither package dials again
-/// what was lost. [`Birth::saved`] is of no use to it; each life has a new id.
+/// Its program dials each seed, until it is there. The packages dial nobody after that but whom their peers name: neither
+/// dials again what was lost. [`Birth::saved`] is of no use to it; each life has a new id.
 #[derive(Debug)]
 pub struct Legacy {
     flavour: Flavour,
@@ -63,14 +66,18 @@ pub struct Legacy {
     links: BTreeMap<u64, Link>,
     conns: BTreeMap<ConnId, u64>,
     last_link: u64,
-    /// What the user dialled.
-    dials: BTreeSet<u64>,
+    /// What the user dialled, and where.
+    dials: BTreeMap<u64, Place>,
+    /// The seeds that were not there, and when the program tries them again.
+    again: Option<(Duration, Vec<Place>)>,
     table: Table,
     seen: Seen,
     /// The dial that py2p's only thread waits for.
     waiting: Option<Waiting>,
     /// What happened meanwhile.
     held: VecDeque<Held>,
+    /// The connections among that which are gone by now.
+    gone: BTreeSet<ConnId>,
     /// What is closed once it is written.
     closing: BTreeMap<ConnId, Link>,
     /// Links that could not take what was written.
@@ -102,6 +109,7 @@ struct Waiting {
 enum Held {
     Accepted(ConnId),
     Bytes(ConnId, Bytes),
+    Room(ConnId, usize),
     Closed(ConnId),
 }
 
@@ -143,7 +151,9 @@ impl Legacy {
             links: BTreeMap::new(),
             conns: BTreeMap::new(),
             last_link: 0,
-            dials: BTreeSet::new(),
+            dials: BTreeMap::new(),
+            again: None,
+            gone: BTreeSet::new(),
             table: Table::default(),
             seen: Seen::default(),
             waiting: None,
@@ -209,7 +219,9 @@ impl Legacy {
 
     fn add_link(&mut self, conn: Option<ConnId>, is_dialed: bool, now: Duration) -> u64 {
         let number = self.next_number();
-        self.links.insert(number, Link::new(conn, is_dialed, now));
+        let mut link = Link::new(conn, is_dialed, now);
+        link.is_gone = conn.is_some_and(|conn| self.gone.contains(&conn));
+        self.links.insert(number, link);
         if let Some(conn) = conn {
             self.conns.insert(conn, number);
         }
@@ -243,7 +255,7 @@ impl Legacy {
     }
 
     fn flush(link: &mut Link, io: &mut Io<'_>) {
-        let Some(conn) = link.conn else {
+        let Some(conn) = link.conn.filter(|_| !link.is_gone) else {
             return;
         };
         while let Some(bytes) = link.next_write() {
@@ -257,13 +269,13 @@ impl Legacy {
             return;
         }
         let number = self.next_number();
-        self.dials.insert(number);
+        self.dials.insert(number, place);
         io.act(Action::Dial(number, place));
     }
 
     /// A dial of the user's, the one that py2p's thread waits for, or a link of js2p that is in the table already.
     fn dialed(&mut self, dial: u64, conn: ConnId, io: &mut Io<'_>) {
-        if self.dials.remove(&dial) {
+        if self.dials.remove(&dial).is_some() {
             let number = self.add_link(Some(conn), true, io.now());
             self.greet(number, io);
         } else if let Some(waiting) = self.waiting.take_if(|waiting| waiting.dial == dial) {
@@ -283,7 +295,10 @@ impl Legacy {
     }
 
     fn dial_failed(&mut self, dial: u64, io: &mut Io<'_>) {
-        self.dials.remove(&dial);
+        if let Some(place) = self.dials.remove(&dial) {
+            let at = io.now() + AGAIN;
+            self.again.get_or_insert((at, Vec::new())).1.push(place);
+        }
         if let Some(waiting) = self.waiting.take_if(|waiting| waiting.dial == dial) {
             self.go_on(waiting, io);
         } else if self.flavour == Flavour::Js2p {
@@ -303,6 +318,7 @@ impl Legacy {
             match held {
                 Held::Accepted(conn) => self.accepted(conn, io),
                 Held::Bytes(conn, bytes) => self.arrived(conn, bytes, io),
+                Held::Room(conn, more) => self.has_room(conn, more, io),
                 Held::Closed(conn) => self.closed(conn, io),
             }
         }
@@ -324,7 +340,16 @@ impl Legacy {
         self.read(number, io);
     }
 
+    fn has_room(&mut self, conn: ConnId, more: usize, io: &mut Io<'_>) {
+        let number = self.conns.get(&conn);
+        if let Some(link) = number.and_then(|number| self.links.get_mut(number)) {
+            link.room += more;
+            Self::flush(link, io);
+        }
+    }
+
     fn closed(&mut self, conn: ConnId, io: &mut Io<'_>) {
+        self.gone.remove(&conn);
         let Some(number) = self.conns.remove(&conn) else {
             return;
         };
@@ -418,7 +443,9 @@ impl Legacy {
                     io.act(Action::Tell(Note::PeerDown(conn, peer_key(id.bytes()))));
                 }
                 // js2p destroys its sockets, with all that was not written yet.
-                if self.flavour == Flavour::Py2p && !link.outbox.is_empty() {
+                if link.is_gone {
+                    // What it writes and closes then is nothing any more.
+                } else if self.flavour == Flavour::Py2p && !link.outbox.is_empty() {
                     link.inbox.clear();
                     self.closing.insert(conn, link);
                 } else {
@@ -589,13 +616,10 @@ impl Node for Legacy {
                 self.closing.remove(&conn);
                 io.act(Action::Close(conn, "it has been written".to_owned()));
             }
-        } else if let Some(link) = self
-            .conns
-            .get(&conn)
-            .and_then(|number| self.links.get_mut(number))
-        {
-            link.room += more;
-            Self::flush(link, io);
+        } else if self.waiting.is_some() && !self.conns.contains_key(&conn) {
+            self.held.push_back(Held::Room(conn, more));
+        } else {
+            self.has_room(conn, more, io);
         }
     }
 
@@ -604,6 +628,11 @@ impl Node for Legacy {
             return;
         }
         if self.waiting.is_some() {
+            self.gone.insert(conn);
+            let number = self.conns.get(&conn);
+            if let Some(link) = number.and_then(|number| self.links.get_mut(number)) {
+                link.is_gone = true;
+            }
             self.held.push_back(Held::Closed(conn));
         } else {
             self.closed(conn, io);
@@ -626,6 +655,11 @@ impl Node for Legacy {
         for number in due {
             self.end(number, End::Closed, "the rest of a frame is missing", io);
         }
+        if let Some((_, places)) = self.again.take_if(|(at, _)| *at <= now) {
+            for place in places {
+                self.connect(place, io);
+            }
+        }
         if self.storm.is_some_and(|due| due <= now) {
             self.storm = Some(now + STORM);
             self.ask_everybody(io);
@@ -636,7 +670,8 @@ impl Node for Legacy {
     fn deadline(&self) -> Option<Duration> {
         let frames = self.links.values().filter_map(|link| self.frame_due(link));
         let dial = self.waiting.as_ref().map(|waiting| waiting.until);
-        frames.chain(dial).chain(self.storm).min()
+        let again = self.again.as_ref().map(|(at, _)| *at);
+        frames.chain(dial).chain(again).chain(self.storm).min()
     }
 
     fn publish(&mut self, payload: &Bytes, io: &mut Io<'_>) -> Result<Receipt, Refusal> {
@@ -674,8 +709,11 @@ impl Node for Legacy {
         self.has_left = true;
         self.waiting = None;
         self.storm = None;
+        self.again = None;
         for held in std::mem::take(&mut self.held) {
-            if let Held::Accepted(conn) = held {
+            if let Held::Accepted(conn) = held
+                && !self.gone.contains(&conn)
+            {
                 io.act(Action::Close(conn, "it has left".to_owned()));
             }
         }

@@ -162,7 +162,13 @@ impl<N: Node> World<N> {
 
     /// Returns the places at which a node may find others.
     fn seeds(&self, node: u32) -> Vec<Place> {
-        let seeds = storm::seeds(self.scenario.bootstrap, self.chance, node, self.nodes());
+        let mut seeds = storm::seeds(self.scenario.bootstrap, self.chance, node, self.nodes());
+        // What py2p and js2p know they may not tell: a node of rs2p that knows only them need not find the others.
+        let is_mesh = |seed: &u32| *seed != node && self.kind(*seed) == Kind::Mesh;
+        if self.kind(node) == Kind::Mesh && !seeds.iter().any(is_mesh) {
+            let lower = (0..node).rev().find(is_mesh);
+            seeds.extend(lower.or_else(|| (node..self.nodes()).find(is_mesh)));
+        }
         seeds
             .into_iter()
             .map(|seed| self.slots[seed as usize].place)
@@ -222,11 +228,9 @@ impl<N: Node> World<N> {
             self.tell(Fact::Refused { life, why });
         }
         for conn in self.conns_of(node) {
-            let side = self
-                .conns
-                .get(conn)
-                .map(|conn| usize::from(conn.ends[0].life != life));
-            match side {
+            // A connection of an earlier life, whose dial was under way when that ended, is none of this one's.
+            let mine = |conn: &super::conn::Conn| conn.ends.iter().position(|end| end.life == life);
+            match self.conns.get(conn).and_then(mine) {
                 Some(side) if how != Stop::PowerLoss => self.finish(conn, side, cause),
                 Some(side) => self.vanish(conn, side),
                 None => {}

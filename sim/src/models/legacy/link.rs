@@ -52,6 +52,8 @@ impl Key {
 pub(super) struct Link {
     pub(super) conn: Option<ConnId>,
     pub(super) is_dialed: bool,
+    /// Whether the connection is closed already, and its thread has not come to see that.
+    pub(super) is_gone: bool,
     /// The id that a peers list gave for it, if it was dialled for that.
     pub(super) known: Option<Key>,
     /// The id of its last handshake.
@@ -80,6 +82,7 @@ impl Link {
         Self {
             conn,
             is_dialed,
+            is_gone: false,
             known: None,
             id: None,
             address: Value::Nil,
