@@ -1,8 +1,9 @@
-//! `rs2p demo`: five nodes, real TCP on loopback, a crash, a late guest, and an account of it all.
+//! `rs2p demo`: five nodes, real TCP on loopback, a crash, a late guest, a cut and its healing, and an account of it all.
 //!
 //! The nodes form a chain, so that the crash of the one in the middle cuts the network in two and the
 //! survivors have to find each other again.
 
+mod cable;
 mod ledger;
 mod mortal;
 mod stage;
@@ -15,6 +16,9 @@ use stage::Stage;
 /// How long any one thing may take before it is given up and what is missing is told. Five such waits
 /// stay below 20 s.
 const PATIENCE: Duration = Duration::from_millis(3500);
+
+/// How long a network that was cut may take to heal.
+const HEALING: Duration = Duration::from_secs(10);
 
 /// How long to watch for surplus copies when all is done.
 const AFTERMATH: Duration = Duration::from_millis(300);
@@ -65,6 +69,23 @@ pub(crate) async fn run() -> Result<(), Failure> {
         .scene("each sends a message to everyone, again")
         .await?;
     stage.exchange(&format!("with {GUEST}"), "welcome").await?;
+
+    stage.scene("the network is cut in two").await?;
+    let half = stage.cut().await?;
+
+    stage
+        .scene("on both sides each sends a message to everyone")
+        .await?;
+    let waiting = stage
+        .exchange_apart(&half, "while cut", "can you hear me")
+        .await?;
+
+    stage
+        .scene(&format!(
+            "the cut heals; {waiting} deliveries have waited for that"
+        ))
+        .await?;
+    stage.mend().await?;
 
     stage.watch(AFTERMATH).await?;
     stage.end().await

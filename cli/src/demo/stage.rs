@@ -11,15 +11,19 @@ use smol::future::or;
 use smol::stream::StreamExt as _;
 use smol::{Task, Timer};
 
-use super::PATIENCE;
+use super::cable::Cable;
 use super::ledger::Ledger;
 use super::mortal::Mortal;
+use super::{HEALING, PATIENCE};
 use crate::exit::Failure;
 use crate::paint::{Paint, Style};
 
 /// A node dials one other of its own accord. With more, five nodes would soon all be linked to each
 /// other, and the loss of one would be nothing to see.
 const MAX_DIALED: usize = 1;
+
+/// A lost neighbour is dialled again after a second or two, however often that failed: nobody watches for a minute.
+const REDIAL_MAX: Duration = Duration::from_secs(2);
 
 /// How long to rest before each scene, if there is a person to watch.
 const PAUSE: Duration = Duration::from_millis(600);
@@ -62,6 +66,7 @@ pub(super) struct Stage {
     /// When each node was last told of the loss of another.
     losses: BTreeMap<(&'static str, &'static str), Instant>,
     crashed_at: Option<Instant>,
+    cable: Cable,
     ledger: Ledger,
     reports: Receiver<Report>,
     reporter: Sender<Report>,
@@ -79,6 +84,7 @@ impl Stage {
             links: BTreeMap::new(),
             losses: BTreeMap::new(),
             crashed_at: None,
+            cable: Cable::default(),
             ledger: Ledger::default(),
             reports,
             reporter,
@@ -99,9 +105,10 @@ impl Stage {
         name: &'static str,
         knows: Option<&str>,
     ) -> Result<(), Failure> {
-        let runtime = Mortal::new();
+        let runtime = Mortal::on(&self.cable);
         let config = Config {
             max_dialed: MAX_DIALED,
+            redial_max: REDIAL_MAX,
             ..Config::default()
         };
         let builder = Builder::new(runtime.clone()).config(config);
@@ -173,6 +180,13 @@ impl Stage {
 
     /// Has every node send a message, and waits until all others have it.
     pub(super) async fn exchange(&mut self, round: &str, greeting: &str) -> Result<(), Failure> {
+        self.all_send(round, greeting)?;
+        // What is missing shows up in the account.
+        self.until(|stage| stage.ledger.is_complete()).await?;
+        Ok(())
+    }
+
+    fn all_send(&mut self, round: &str, greeting: &str) -> Result<(), Failure> {
         self.ledger.begin_round(round);
         let names: Vec<&str> = self.alive.keys().copied().collect();
         for name in &names {
@@ -190,9 +204,80 @@ impl Stage {
                     .push(format!("{name} cannot send: {error}"));
             }
         }
-        // What is missing shows up in the account.
-        self.until(|stage| stage.ledger.is_complete()).await?;
         Ok(())
+    }
+
+    /// Cuts the network in two, and waits until both halves have noticed. Returns who is in the first half.
+    pub(super) async fn cut(&mut self) -> Result<BTreeSet<&'static str>, Failure> {
+        let Some(half) = self.half() else {
+            return Err(self.give_up("there are no two halves to cut apart"));
+        };
+        let apart = half.iter().filter_map(|name| self.alive.get(name));
+        self.cable
+            .cut(apart.filter_map(|actor| actor.runtime.address()).collect());
+        let is_noticed = |stage: &Self| !stage.has_link_across(&half);
+        if !self.until(is_noticed).await? {
+            return Err(self.give_up("the halves are still linked"));
+        }
+        Ok(half)
+    }
+
+    /// Has every node send a message while the network is cut, and waits until those on its own side have it. Returns how
+    /// many deliveries wait for the others.
+    pub(super) async fn exchange_apart(
+        &mut self,
+        half: &BTreeSet<&'static str>,
+        round: &str,
+        greeting: &str,
+    ) -> Result<usize, Failure> {
+        self.all_send(round, greeting)?;
+        let far = half.len() * (self.alive.len() - half.len()) * 2;
+        let is_told_here = |stage: &Self| stage.ledger.missing().len() <= far;
+        if !self.until(is_told_here).await? {
+            return Err(self.give_up("not everybody in a half has heard the others there"));
+        }
+        Ok(self.ledger.missing().len())
+    }
+
+    /// Mends the network, and waits until all is everywhere.
+    pub(super) async fn mend(&mut self) -> Result<(), Failure> {
+        let mended = Instant::now();
+        self.cable.mend();
+        let is_healed = |stage: &Self| stage.ledger.is_complete() && stage.is_connected();
+        if !self.until_or(HEALING, is_healed).await? {
+            return Err(self.give_up("the network has not healed"));
+        }
+        let took = mended.elapsed();
+        self.ledger.times.push(("healed after".to_owned(), took));
+        Ok(())
+    }
+
+    /// Returns about half of the nodes that hang together, such that the others hang together, too.
+    fn half(&self) -> Option<BTreeSet<&'static str>> {
+        let names: Vec<&'static str> = self.alive.keys().copied().collect();
+        let halves = (1_u32..1 << names.len()).map(|mask| {
+            let is_in =
+                |(place, name): (usize, &&'static str)| (mask >> place & 1 == 1).then_some(*name);
+            names
+                .iter()
+                .enumerate()
+                .filter_map(is_in)
+                .collect::<BTreeSet<_>>()
+        });
+        let hang_together = |half: &BTreeSet<&'static str>| {
+            let others = names.iter().copied().filter(|name| !half.contains(name));
+            half.len() == names.len() / 2
+                && self.are_connected(half)
+                && self.are_connected(&others.collect())
+        };
+        halves.into_iter().find(hang_together)
+    }
+
+    fn has_link_across(&self, half: &BTreeSet<&'static str>) -> bool {
+        self.alive.keys().any(|name| {
+            let mut neighbours = self.neighbours(name).into_iter();
+            neighbours.any(|other| half.contains(name) != half.contains(other))
+        })
     }
 
     /// Ends a node as a crash would.
@@ -343,14 +428,19 @@ impl Stage {
 
     /// Returns whether every node can be reached from every other.
     fn is_connected(&self) -> bool {
+        self.are_connected(&self.alive.keys().copied().collect())
+    }
+
+    /// Returns whether each of these can be reached from every other by way of these alone.
+    fn are_connected(&self, these: &BTreeSet<&'static str>) -> bool {
         let mut reached = BTreeSet::new();
-        let mut to_visit: Vec<&str> = self.alive.keys().next().copied().into_iter().collect();
+        let mut to_visit: Vec<&str> = these.first().copied().into_iter().collect();
         while let Some(name) = to_visit.pop() {
-            if self.alive.contains_key(name) && reached.insert(name) {
+            if these.contains(name) && reached.insert(name) {
                 to_visit.extend(self.neighbours(name));
             }
         }
-        reached.len() == self.alive.len()
+        reached.len() == these.len()
     }
 
     fn name_of(&self, id: &NodeId) -> &'static str {
