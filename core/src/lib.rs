@@ -150,6 +150,7 @@ mod marks;
 mod message;
 mod outbox;
 mod output;
+mod outputs;
 mod post;
 mod protocol;
 mod ranges;

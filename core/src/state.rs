@@ -16,7 +16,7 @@ mod repair;
 mod saving;
 mod transmit;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +34,7 @@ use crate::island::Island;
 use crate::link::{Link, Stage};
 use crate::links::Links;
 use crate::output::{DialId, Event, LinkId, Output, PeerInfo, SendId, SendOutcome, Side};
+use crate::outputs::Outputs;
 use crate::post::Posts;
 use crate::save::Save;
 use crate::search::Searches;
@@ -49,9 +50,6 @@ const SEEN_COST: usize = 64;
 
 /// What a way costs, in bytes: the id of the node, and its places in two trees.
 const WAY_COST: usize = 200;
-
-/// Room for so many outputs is kept when all are drained: about as many as a message leads to.
-const KEPT_OUTPUTS: usize = 8;
 
 /// What an address in the book costs, in bytes: host, id, and their places in a tree.
 const ADDRESS_COST: usize = 250;
@@ -77,7 +75,7 @@ pub struct MeshState {
     chance: Chance,
     clock: WallClock,
     timers: Timers,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
     links: Links,
     /// The established link to each peer. Every entry is in `links`, and every established link
     /// is here.
@@ -203,7 +201,7 @@ impl MeshState {
             chance,
             clock: WallClock::new(now, wall),
             timers: Timers::default(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             links: Links::new(),
             peers: BTreeMap::new(),
             dials: BTreeMap::new(),
@@ -397,11 +395,7 @@ impl MeshState {
     /// Returns the next thing to do, the oldest first. To be called after every input until it
     /// returns `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        let next = self.outputs.pop_front();
-        if next.is_none() {
-            self.outputs.shrink_to(KEPT_OUTPUTS);
-        }
-        next
+        self.outputs.pop()
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is to be called; `None` means never.
@@ -491,7 +485,7 @@ impl MeshState {
             + self.ways.len() * WAY_COST
             + self.letters.memory()
             + self.delivery.memory()
-            + self.outputs.len() * size_of::<Output>()
+            + self.outputs.memory()
     }
 
     /// Brings what follows from other things up to date, at the end of every input.
@@ -613,7 +607,7 @@ impl MeshState {
             Timer::Dial(dial) => {
                 reached!(self, Mark::DialTimedOut);
                 let failure = crate::DialFailure::TimedOut;
-                self.outputs.push_back(Output::CancelDial(dial));
+                self.outputs.push(Output::CancelDial(dial));
                 self.dial_failed(dial, crate::ConnectError::Dial(failure), now);
             }
             Timer::Silence(link) => self.break_silence(link, now),
@@ -680,11 +674,11 @@ impl MeshState {
         if link.outbox.is_empty() || is_stuck || is_hasty {
             self.lose_unsent(&link, &reason);
             if !sabotaged!(self.config, Sabotage::CloseNotTold) {
-                self.outputs.push_back(Output::Close(id, reason));
+                self.outputs.push(Output::Close(id, reason));
             }
         } else {
             if sabotaged!(self.config, Sabotage::WriteAfterClose) {
-                self.outputs.push_back(Output::Close(id, reason.clone()));
+                self.outputs.push(Output::Close(id, reason.clone()));
             }
             link.stage = Stage::Closing;
             link.held_back.take();
@@ -713,7 +707,7 @@ impl MeshState {
         };
         let reason = link.closing.take().unwrap_or(CloseReason::Requested);
         self.lose_unsent(&link, &reason);
-        self.outputs.push_back(Output::Close(id, reason));
+        self.outputs.push(Output::Close(id, reason));
     }
 
     /// Tells what became of the messages that a link did not get out.
@@ -787,7 +781,7 @@ impl MeshState {
     }
 
     fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+        self.outputs.push(Output::Event(event));
     }
 
     fn tell_outcome(&mut self, send: SendId, outcome: SendOutcome) {

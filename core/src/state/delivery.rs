@@ -10,7 +10,7 @@ use crate::frontier::{Inserted, Stream};
 use crate::id::{IdForm, MessageId, NodeId};
 use crate::log::{Arrival, Entry, EvictReason, Evicted};
 use crate::message::{Message, MessageKind};
-use crate::output::{Event, GapReason, LinkId, Output, PeerKind};
+use crate::output::{Event, GapReason, LinkId, PeerKind};
 use crate::ranges::Ranges;
 use crate::time::Instant;
 use crate::timers::Timer;
@@ -563,7 +563,7 @@ impl MeshState {
         let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {
             return;
         };
-        self.outputs.push_back(Output::Message(Message {
+        self.outputs.push_message(Message {
             id: entry.id,
             kind: MessageKind::Broadcast,
             sender: sender.clone(),
@@ -573,6 +573,6 @@ impl MeshState {
             packets: packed.packets(),
             place: entry.name.map(|name| (name.epoch(), name.sequence())),
             link,
-        }));
+        });
     }
 }

@@ -224,7 +224,7 @@ impl MeshState {
         let ids: Vec<DialId> = own.map(|(id, _)| *id).rev().take(surplus).collect();
         for id in ids {
             reached!(self, Mark::DialCancelled);
-            self.outputs.push_back(Output::CancelDial(id));
+            self.outputs.push(Output::CancelDial(id));
             if let Some(dial) = self.end_dial(id) {
                 self.book.probed(&dial.address);
             }
@@ -235,7 +235,7 @@ impl MeshState {
         let id = DialId(self.number());
         tracing::debug!(dial = id.as_u64(), %address, ?purpose, "dialling");
         self.book.set_busy(&address, now);
-        self.outputs.push_back(Output::Dial(id, address.clone()));
+        self.outputs.push(Output::Dial(id, address.clone()));
         self.dials.insert(
             id,
             Dial {
@@ -329,7 +329,7 @@ impl MeshState {
         let ids: Vec<DialId> = in_the_air.map(|(id, _)| *id).collect();
         for id in ids {
             reached!(self, Mark::DialCancelled);
-            self.outputs.push_back(Output::CancelDial(id));
+            self.outputs.push(Output::CancelDial(id));
             self.dial_reached(id, peer);
         }
     }
@@ -406,7 +406,7 @@ impl MeshState {
             .map(|(id, _)| *id)
             .collect();
         for id in in_the_air {
-            self.outputs.push_back(Output::CancelDial(id));
+            self.outputs.push(Output::CancelDial(id));
             let Some(dial) = self.end_dial(id) else {
                 continue;
             };

@@ -12,7 +12,7 @@ use crate::frame::{self, Frame, Opened};
 use crate::id::{IdForm, MessageId, NodeId};
 use crate::link::{Admission, Stage};
 use crate::message::{Message, MessageKind};
-use crate::output::{Event, LinkId, Output, PeerKind};
+use crate::output::{Event, LinkId, PeerKind};
 use crate::seen::Insert;
 use crate::time::Instant;
 use crate::wire::control::{Control, RequestNode, Response, sub_flag};
@@ -276,7 +276,7 @@ impl MeshState {
             MainType::Broadcast => MessageKind::Broadcast,
             MainType::Renegotiate | MainType::Whisper => MessageKind::Whisper,
         };
-        self.outputs.push_back(Output::Message(Message {
+        self.outputs.push_message(Message {
             id: packed.id(),
             kind,
             sender,
@@ -286,7 +286,7 @@ impl MeshState {
             packets: packed.packets(),
             place: None,
             link,
-        }));
+        });
     }
 
     /// Returns by how many seconds a broadcast is too old for the legacy rule, if the link is

@@ -312,7 +312,7 @@ impl MeshState {
         let interval = self.config.save_interval.unwrap_or(Duration::ZERO);
         self.saving.next = now.saturating_add(interval.max(pause));
         reached!(self, Mark::Persisted);
-        self.outputs.push_back(Output::Persist(bytes));
+        self.outputs.push(Output::Persist(bytes));
     }
 
     fn snapshot_to_save(&self, now: Instant) -> Save {

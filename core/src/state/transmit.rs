@@ -261,11 +261,7 @@ impl MeshState {
             // Most frames: they need not wait in the queue for the look that lets them out again.
             let batching = link.traits().batching;
             self.timers.cancel(Timer::Stall(id));
-            return self.outputs.push_back(Output::Send {
-                link: id,
-                bytes: frame,
-                batching,
-            });
+            return self.outputs.push_send(id, frame, batching);
         }
         if let Err(overflow) = link.outbox.push(frame, send) {
             if sabotaged!(self.config, Sabotage::OverflowDropsFrame) {
@@ -322,15 +318,11 @@ impl MeshState {
             {
                 continue;
             }
-            self.outputs.push_back(Output::Send {
-                link: id,
-                bytes: chunk.bytes,
-                batching: traits.batching,
-            });
+            self.outputs.push_send(id, chunk.bytes, traits.batching);
             if let Some(send) = chunk.sent {
                 let outcome = SendOutcome::Sent { link: id };
                 self.outputs
-                    .push_back(Output::Event(Event::Sent { send, outcome }));
+                    .push(Output::Event(Event::Sent { send, outcome }));
             }
             let is_dangerous = |len: usize| !len.is_multiple_of(ALIGNMENT);
             if traits.align && chunk.ended.is_some_and(is_dangerous) {
