@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::frame::{FrameReader, PREFIX_LEN, open};
+use crate::frame::{Frame, FrameReader, PREFIX_LEN};
 use crate::id::MessageId;
 use crate::wire::control::Control;
 use crate::wire::fault::ControlFault;
@@ -28,10 +28,7 @@ pub fn describe(mut bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
         match reader.take(&mut bytes) {
-            Ok(Some(frame)) => {
-                let body = frame.body();
-                lines.push(describe_body(&body));
-            }
+            Ok(Some(frame)) => lines.push(describe_frame(&frame)),
             Ok(None) => break,
             Err(fault) => {
                 lines.push(format!("no frame: {fault}"));
@@ -46,11 +43,11 @@ pub fn describe(mut bytes: &[u8]) -> Vec<String> {
     lines
 }
 
-fn describe_body(body: &bytes::Bytes) -> String {
-    let len = PREFIX_LEN + body.len();
+fn describe_frame(frame: &Frame) -> String {
+    let len = PREFIX_LEN + frame.body().len();
     // Snappy has no mark to be known by: the one method to try unasked.
     let last = Some(crate::Method::Snappy);
-    let opened = match open(body, last, MAX_FRAME_LEN) {
+    let opened = match frame.open(last, MAX_FRAME_LEN) {
         Ok(opened) => opened,
         Err(fault) => return format!("frame of {len} bytes: {fault}"),
     };

@@ -3,7 +3,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::frame::{CHECKSUM_LEN, Frame, Opened, PREFIX_LEN};
+use crate::frame::{CHECKSUM_LEN, Frame, PREFIX_LEN};
 use crate::id::MessageId;
 use crate::log::Body;
 use crate::wire::compress::{self, Method, PAD_BYTE};
@@ -15,44 +15,51 @@ pub(crate) const ALIGNMENT: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
     id: MessageId,
-    packed: Bytes,
-    frames: Vec<(Option<Method>, Bytes)>,
+    /// The plain frame, if it came like that or was made.
+    body: Body,
+    compressed: Vec<(Method, Bytes)>,
 }
 
 impl Encoder {
     pub(crate) const fn new(id: MessageId, packed: Bytes) -> Self {
         Self {
             id,
-            packed,
-            frames: Vec::new(),
+            body: Body::Packed(packed),
+            compressed: Vec::new(),
         }
     }
 
     /// Starts with a message that came in: links that take it as it came get those very bytes.
-    pub(crate) fn relayed(opened: &Opened, frame: Frame) -> Self {
-        let mut encoder = Self::new(opened.id, opened.packed.clone());
+    pub(crate) fn relayed(
+        id: MessageId,
+        packed: &Bytes,
+        method: Option<Method>,
+        frame: Frame,
+    ) -> Self {
         let bytes = frame.into_bytes();
+        let Some(method) = method else {
+            return Self::of_frame(id, bytes);
+        };
+        let mut encoder = Self::new(id, packed.clone());
         // What was compressed but not padded for py2p is made anew, where that is of use.
-        let is_padded = bytes.len().is_multiple_of(ALIGNMENT);
-        if is_padded || !opened.method.is_some_and(Method::allows_padding) {
-            encoder.frames.push((opened.method, bytes));
+        if bytes.len().is_multiple_of(ALIGNMENT) || !method.allows_padding() {
+            encoder.compressed.push((method, bytes));
         }
         encoder
     }
 
     /// Starts with a plain frame that was made before.
-    pub(crate) fn of_frame(id: MessageId, frame: Bytes) -> Self {
-        let packed = frame.slice(PREFIX_LEN + CHECKSUM_LEN..);
-        let frames = vec![(None, frame)];
-        Self { id, packed, frames }
+    pub(crate) const fn of_frame(id: MessageId, frame: Bytes) -> Self {
+        Self {
+            id,
+            body: Body::Frame(frame),
+            compressed: Vec::new(),
+        }
     }
 
     /// Returns what the log keeps of the message: the plain frame, if it was made or came like that.
     pub(crate) fn body(&self) -> Body {
-        match self.frames.iter().find(|(method, _)| method.is_none()) {
-            Some((_, frame)) => Body::Frame(frame.clone()),
-            None => Body::Packed(self.packed.clone()),
-        }
+        self.body.clone()
     }
 
     pub(crate) const fn id(&self) -> MessageId {
@@ -61,20 +68,30 @@ impl Encoder {
 
     /// Returns the length of the frame that carries the message as it is.
     pub(crate) const fn plain_len(&self) -> usize {
-        PREFIX_LEN + CHECKSUM_LEN + self.packed.len()
+        PREFIX_LEN + CHECKSUM_LEN + self.body.packed_len()
+    }
+
+    /// Returns the frame that carries the message as it is.
+    pub(crate) fn plain(&mut self) -> &Bytes {
+        if let Body::Packed(packed) = &self.body {
+            self.body = Body::Frame(plain_frame(&self.id, packed));
+        }
+        match &self.body {
+            Body::Frame(bytes) | Body::Packed(bytes) => bytes,
+        }
     }
 
     /// Returns the frame that carries the message compressed by `method`. A method that allows it
     /// pads the frame to a multiple of 8 bytes.
     pub(crate) fn frame(&mut self, method: Option<Method>) -> Bytes {
-        if let Some((_, frame)) = self.frames.iter().find(|(made, _)| *made == method) {
+        let Some(method) = method else {
+            return self.plain().clone();
+        };
+        if let Some((_, frame)) = self.compressed.iter().find(|(made, _)| *made == method) {
             return frame.clone();
         }
-        let frame = match method {
-            None => self.plain(),
-            Some(method) => self.compressed(method),
-        };
-        self.frames.push((method, frame.clone()));
+        let frame = self.compress(method);
+        self.compressed.push((method, frame.clone()));
         frame
     }
 
@@ -88,20 +105,13 @@ impl Encoder {
         }
     }
 
-    fn plain(&self) -> Bytes {
-        let mut frame = BytesMut::with_capacity(self.plain_len());
-        frame.put_u32(frame_len(CHECKSUM_LEN + self.packed.len()));
-        frame.put_slice(self.id.as_bytes());
-        frame.put_slice(&self.packed);
-        frame.freeze()
-    }
-
-    fn compressed(&self, method: Method) -> Bytes {
+    fn compress(&mut self, method: Method) -> Bytes {
+        let packed = self.body.packed();
         let mut frame = vec![0; PREFIX_LEN];
-        let parts = [&self.id.as_bytes()[..], &self.packed];
+        let parts = [&self.id.as_bytes()[..], &packed];
         if compress::compress(method, &parts, &mut frame).is_err() {
             // Methods that are not built are never negotiated; a plain frame is understood anyway.
-            return self.plain();
+            return self.plain().clone();
         }
         if method.allows_padding() {
             frame.resize(frame.len().next_multiple_of(ALIGNMENT), PAD_BYTE);
@@ -112,6 +122,15 @@ impl Encoder {
     }
 }
 
+fn plain_frame(id: &MessageId, packed: &[u8]) -> Bytes {
+    let len = CHECKSUM_LEN + packed.len();
+    let mut frame = BytesMut::with_capacity(PREFIX_LEN + len);
+    frame.put_u32(frame_len(len));
+    frame.put_slice(id.as_bytes());
+    frame.put_slice(packed);
+    frame.freeze()
+}
+
 fn frame_len(len: usize) -> u32 {
     u32::try_from(len).expect("messages are limited to far below 4 GiB")
 }
@@ -119,11 +138,14 @@ fn frame_len(len: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{FrameReader, open};
+    use crate::frame::{FrameReader, Opened};
 
     fn reopen(mut frame: &[u8]) -> Opened {
         let frame = FrameReader::new(1 << 20).take(&mut frame).unwrap().unwrap();
-        open(&frame.body(), Some(Method::Snappy), 1 << 20).expect("what we write can be read")
+        let last = Some(Method::Snappy);
+        frame
+            .open(last, 1 << 20)
+            .expect("what we write can be read")
     }
 
     #[test]
@@ -159,9 +181,10 @@ mod tests {
                 let came = Encoder::new(MessageId::of(&packed), packed).frame(method);
                 let mut input = &came[..];
                 let frame = FrameReader::new(1000).take(&mut input).unwrap().unwrap();
-                let opened = open(&frame.body(), None, 1000).unwrap();
+                let opened = frame.open(None, 1000).unwrap();
                 let pointer = frame.clone().into_bytes().as_ptr();
-                let relayed = Encoder::relayed(&opened, frame).frame(method);
+                let (id, packed) = (opened.id, opened.packed);
+                let relayed = Encoder::relayed(id, &packed, opened.method, frame).frame(method);
                 assert_eq!((relayed.as_ptr(), relayed), (pointer, came), "{method:?}");
             }
         }

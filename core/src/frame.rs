@@ -1,5 +1,5 @@
 //! Frames: a length in four bytes, then a body; the body is `sha256(packed) packed`, compressed or
-//! not. See [`FrameReader`] for the stream and [`open`] for the body.
+//! not. See [`FrameReader`] for the stream and [`Frame::open`] for the body.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -26,8 +26,57 @@ const MIN_BODY_LEN: usize = CHECKSUM_LEN + 1;
 pub(crate) struct Frame(Bytes);
 
 impl Frame {
-    pub(crate) fn body(&self) -> Bytes {
-        self.0.slice(PREFIX_LEN..)
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.0[PREFIX_LEN..]
+    }
+
+    /// Opens the body. The checksum is the judge of how it is compressed: what was negotiated is no sure
+    /// guide, since a peer may send plain frames on a compressed link, and by an old list after a new one.
+    ///
+    /// `last` is the method of the link's last frame. A guess by the first bytes and by `last` makes
+    /// it one checksum and one decompression for nearly every frame.
+    ///
+    /// # Errors
+    ///
+    /// No way of reading it gives a fitting checksum, or one gives more than `limit` bytes.
+    pub(crate) fn open(&self, last: Option<Method>, limit: usize) -> Result<Opened, PeerFault> {
+        let body = self.body();
+        let sniffed = Method::sniff(body);
+        let guess = sniffed.or_else(|| last.filter(|method| *method == Method::Snappy));
+        let mut too_long = false;
+        let mut attempt = |method: Option<Method>| match method {
+            None => check(&self.0, PREFIX_LEN, None),
+            Some(method) => match compress::decompress(method, body, limit) {
+                Ok(plain) => check(&Bytes::from(plain), 0, Some(method)),
+                Err(fault) => {
+                    too_long |= matches!(fault, DecompressFault::TooLong { .. });
+                    None
+                }
+            },
+        };
+        let methods = Method::built().filter(|method| Some(*method) != guess);
+        let opened = guess
+            .and_then(|method| attempt(Some(method)))
+            .or_else(|| attempt(None))
+            .or_else(|| methods.into_iter().find_map(|method| attempt(Some(method))));
+        opened.ok_or_else(|| {
+            if too_long {
+                PeerFault::FrameTooLong {
+                    len: limit.saturating_add(1),
+                    limit,
+                }
+            } else {
+                PeerFault::Checksum
+            }
+        })
+    }
+
+    /// Takes a plain body apart. Whether the checksum at its front is that of the message is another matter.
+    #[cfg(feature = "sabotage")]
+    pub(crate) fn open_unchecked(&self) -> Opened {
+        let packed = self.0.slice(PREFIX_LEN + CHECKSUM_LEN..);
+        let (id, method) = (MessageId::of(&packed), None);
+        Opened { id, packed, method }
     }
 
     pub(crate) fn into_bytes(self) -> Bytes {
@@ -178,61 +227,18 @@ pub(crate) struct Opened {
     pub(crate) method: Option<Method>,
 }
 
-impl Opened {
-    /// Takes a plain body apart. Whether the checksum at its front is that of the message is another matter.
-    pub(crate) fn unchecked(plain: &Bytes, method: Option<Method>) -> Self {
-        let packed = plain.slice(CHECKSUM_LEN..);
-        let id = MessageId::of(&packed);
-        Self { id, packed, method }
-    }
-}
-
-/// Opens a body. The checksum is the judge of how it is compressed: what was negotiated is no sure
-/// guide, since a peer may send plain frames on a compressed link, and by an old list after a new one.
-///
-/// `last` is the method of the link's last frame. A guess by the first bytes and by `last` makes
-/// it one checksum and one decompression for nearly every frame.
-///
-/// # Errors
-///
-/// No way of reading it gives a fitting checksum, or one gives more than `limit` bytes.
-pub(crate) fn open(body: &Bytes, last: Option<Method>, limit: usize) -> Result<Opened, PeerFault> {
-    let sniffed = Method::sniff(body);
-    let guess = sniffed.or_else(|| last.filter(|method| *method == Method::Snappy));
-    let mut too_long = false;
-    let mut attempt = |method: Option<Method>| match method {
-        None => check(body.clone(), None),
-        Some(method) => match compress::decompress(method, body, limit) {
-            Ok(plain) => check(Bytes::from(plain), Some(method)),
-            Err(fault) => {
-                too_long |= matches!(fault, DecompressFault::TooLong { .. });
-                None
-            }
-        },
-    };
-    let methods = Method::built().filter(|method| Some(*method) != guess);
-    let opened = guess
-        .and_then(|method| attempt(Some(method)))
-        .or_else(|| attempt(None))
-        .or_else(|| methods.into_iter().find_map(|method| attempt(Some(method))));
-    opened.ok_or_else(|| {
-        if too_long {
-            PeerFault::FrameTooLong {
-                len: limit.saturating_add(1),
-                limit,
-            }
-        } else {
-            PeerFault::Checksum
-        }
-    })
-}
-
-fn check(plain: Bytes, method: Option<Method>) -> Option<Opened> {
-    if plain.len() <= CHECKSUM_LEN {
+/// Takes apart a plain body that has so many bytes before it, if its checksum fits.
+fn check(bytes: &Bytes, head: usize, method: Option<Method>) -> Option<Opened> {
+    let (checksum, packed) = bytes[head..].split_first_chunk::<CHECKSUM_LEN>()?;
+    if packed.is_empty() {
         return None;
     }
-    let opened = Opened::unchecked(&plain, method);
-    (opened.id.as_bytes()[..] == plain[..CHECKSUM_LEN]).then_some(opened)
+    let id = MessageId::of(packed);
+    (id.as_bytes() == checksum).then(|| Opened {
+        id,
+        packed: bytes.slice(head + CHECKSUM_LEN..),
+        method,
+    })
 }
 
 #[cfg(test)]
@@ -249,7 +255,7 @@ mod tests {
     fn read_all(reader: &mut FrameReader, mut input: &[u8]) -> Result<Vec<Bytes>, PeerFault> {
         let mut bodies = Vec::new();
         while let Some(frame) = reader.take(&mut input)? {
-            bodies.push(frame.body());
+            bodies.push(Bytes::copy_from_slice(frame.body()));
         }
         assert!(input.is_empty());
         Ok(bodies)
@@ -338,8 +344,10 @@ mod tests {
             .find(|(_, id)| Method::sniff(id.as_bytes()).is_some())
             .expect("one in some hundreds");
         let id = MessageId::of(&packed);
-        let body = Bytes::from([&id.as_bytes()[..], &packed].concat());
-        let opened = open(&body, None, 1000).expect("the checksum decides");
+        let body = [&id.as_bytes()[..], &packed].concat();
+        let opened = Frame(frame(&body).into())
+            .open(None, 1000)
+            .expect("the checksum decides");
         assert_eq!((opened.id, opened.method), (id, None));
         assert_eq!(opened.packed[..], packed);
     }
@@ -369,7 +377,7 @@ mod tests {
         #[test]
         fn no_body_makes_opening_panic(body: Vec<u8>) {
             carried_ids(&body).for_each(drop);
-            let _ = open(&Bytes::from(body), Some(Method::Snappy), 4096);
+            let _ = Frame(frame(&body).into()).open(Some(Method::Snappy), 4096);
         }
     }
 }

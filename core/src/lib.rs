@@ -160,6 +160,7 @@ mod sabotage;
 mod save;
 mod search;
 mod seen;
+mod senders;
 mod skew;
 mod snapshot;
 mod state;

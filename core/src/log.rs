@@ -286,14 +286,15 @@ impl Log {
     pub(crate) fn encoder(&mut self, arrival: Arrival) -> Option<Encoder> {
         let place = self.place(arrival)?;
         let entry = self.slots[place].entry.as_mut()?;
-        Some(match &entry.body {
-            Body::Frame(frame) => Encoder::of_frame(entry.id, frame.clone()),
-            Body::Packed(packed) => {
-                let mut encoder = Encoder::new(entry.id, packed.clone());
-                entry.body = Body::Frame(encoder.frame(None));
-                encoder
+        if let Body::Packed(packed) = &entry.body {
+            let mut encoder = Encoder::new(entry.id, packed.clone());
+            entry.body = Body::Frame(encoder.frame(None));
+        }
+        match &entry.body {
+            Body::Frame(bytes) | Body::Packed(bytes) => {
+                Some(Encoder::of_frame(entry.id, bytes.clone()))
             }
-        })
+        }
     }
 
     /// Returns a message that is still here.

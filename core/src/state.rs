@@ -39,6 +39,7 @@ use crate::post::Posts;
 use crate::save::Save;
 use crate::search::Searches;
 use crate::seen::Seen;
+use crate::senders::Senders;
 use crate::snapshot::{AddressInfo, LinkInfo, LogInfo, Snapshot};
 use crate::state::dialing::Dial;
 use crate::time::{Instant, UnixTime, WallClock};
@@ -84,6 +85,7 @@ pub struct MeshState {
     book: Book,
     island: Island,
     seen: Seen,
+    senders: Senders,
     delivery: Delivery,
     searches: Searches,
     posts: Posts,
@@ -208,6 +210,7 @@ impl MeshState {
             book,
             island,
             seen,
+            senders: Senders::default(),
             delivery,
             searches: Searches::default(),
             posts: Posts::default(),
@@ -479,6 +482,7 @@ impl MeshState {
             .sum();
         links
             + self.seen.len() * SEEN_COST
+            + self.senders.memory()
             + self.book.len() * ADDRESS_COST
             + self.searches.memory()
             + self.posts.memory()
@@ -546,12 +550,21 @@ impl MeshState {
 
     /// Handles the next frame in `bytes`. Returns whether there was one.
     fn take_frame(&mut self, link: LinkId, bytes: &mut &[u8], now: Instant) -> bool {
-        let frame = self.next_frame(link, bytes, now);
-        let is_there = frame.is_some();
-        if let Some(frame) = frame {
+        let open = self.links.get(&link);
+        let is_whole = open.is_some_and(|open| open.reader.partial_len() == 0);
+        let Some(frame) = self.next_frame(link, bytes, now) else {
+            return false;
+        };
+        if sabotaged!(self.config, Sabotage::MemoryTooShort) {
+            self.seen.expire(now.saturating_add(self.config.seen_ttl));
+        }
+        // What was whole was looked at before.
+        if (is_whole && !sabotaged!(self.config, Sabotage::MemoryTooShort))
+            || !self.is_repetition(link, frame.body())
+        {
             self.on_frame(link, frame, now);
         }
-        is_there
+        true
     }
 
     /// Takes the next frame off `bytes`; or none if the link is, or thereby gets, closed.

@@ -16,16 +16,19 @@ impl MeshState {
         let WireTime::Seconds(time) = packed.time() else {
             return;
         };
-        let ours = i64::try_from(self.clock.at(now).as_secs()).unwrap_or(i64::MAX);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        if !link.traits().window {
+            return;
+        }
+        let ours = i64::try_from(self.clock.at(now).as_secs()).unwrap_or(i64::MAX);
         let is_own = match packed.sender() {
             Sender::Node(sender, _) => link.leads_to(sender),
             Sender::Unusable => false,
         };
         let is_passed_on = packed.main() == MainType::Broadcast && !is_own;
-        if link.is_established() && link.traits().window && !is_passed_on {
+        if link.is_established() && !is_passed_on {
             link.skew.note(time.saturating_sub(ours), now);
             self.tell_skew(id);
         }

@@ -10,7 +10,7 @@ use crate::encode::Encoder;
 use crate::error::PeerFault;
 use crate::frame::{self, Frame, Opened};
 use crate::id::{IdForm, MessageId, NodeId};
-use crate::link::{Admission, Stage};
+use crate::link::{Admission, Link, Stage};
 use crate::message::{Message, MessageKind};
 use crate::output::{Event, LinkId, PeerKind};
 use crate::seen::Insert;
@@ -28,34 +28,29 @@ const WINDOW: i64 = 60;
 
 impl MeshState {
     pub(super) fn on_frame(&mut self, id: LinkId, frame: Frame, now: Instant) {
-        if sabotaged!(self.config, Sabotage::MemoryTooShort) {
-            self.seen.expire(now.saturating_add(self.config.seen_ttl));
-        }
-        let Some(link) = self.links.get(&id) else {
-            return;
-        };
-        let body = frame.body();
-        if link.is_established() && self.is_repetition(&body) {
-            reached!(self, Mark::Repetition);
-            return;
-        }
-        let last = link.last_method;
-        let opened = match frame::open(&body, last, self.config.max_frame_len) {
+        let last = self.links.get(&id).and_then(|link| link.last_method);
+        let opened = frame.open(last, self.config.max_frame_len);
+        let opened = sabotaged!(self.config, Sabotage::ChecksumIgnored
+            => opened.or_else(|_| Ok(frame.open_unchecked())), else opened);
+        let Opened {
+            id: message,
+            packed,
+            method,
+        } = match opened {
             Ok(opened) => opened,
-            Err(_) if sabotaged!(self.config, Sabotage::ChecksumIgnored) => {
-                Opened::unchecked(&body, None)
-            }
             Err(fault) => return self.fault(id, fault, now),
         };
-        reached!(self, Mark::CameCompressed if opened.method.is_some());
-        let packed = match Packed::parse(opened.id, opened.packed.clone(), self.config.max_depth) {
+        reached!(self, Mark::CameCompressed if method.is_some());
+        let (depth, senders) = (self.config.max_depth, &mut self.senders);
+        let packed = Packed::parse_with(message, packed, depth, |text| senders.id(text));
+        let packed = match packed {
             Ok(packed) => packed,
             Err(fault) => return self.on_malformed(id, fault.into(), now),
         };
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.last_method = opened.method;
+        link.last_method = method;
         tracing::trace!(
             link = id.as_u64(), message = ?packed.id(), main = ?packed.main(),
             sub_flag = ?packed.sub_flag(), bytes = packed.bytes().len(), "message in"
@@ -72,7 +67,8 @@ impl MeshState {
         match packed.main() {
             MainType::Broadcast if self.on_echo(id, &packed, now) => {}
             MainType::Broadcast => {
-                self.on_broadcast(id, &packed, Encoder::relayed(&opened, frame), now);
+                let encoder = Encoder::relayed(message, packed.bytes(), method, frame);
+                self.on_broadcast(id, &packed, encoder, now);
             }
             MainType::Renegotiate | MainType::Whisper => self.on_whisper(id, &packed, now),
         }
@@ -80,9 +76,17 @@ impl MeshState {
 
     /// Returns whether a body carries the id of a broadcast that was here: then there is no
     /// need to hash it, since nothing would come of it, whatever it is.
-    fn is_repetition(&self, body: &[u8]) -> bool {
-        frame::carried_ids(body).any(|id| self.seen.contains(&id))
-            && !sabotaged!(self.config, Sabotage::NoDedupe)
+    #[cfg_attr(
+        not(feature = "marks"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "a mark changes it")
+    )]
+    pub(super) fn is_repetition(&mut self, id: LinkId, body: &[u8]) -> bool {
+        let is_established = self.links.get(&id).is_some_and(Link::is_established);
+        let is_repetition = is_established
+            && frame::carried_ids(body).any(|id| self.seen.contains(&id))
+            && !sabotaged!(self.config, Sabotage::NoDedupe);
+        reached!(self, Mark::Repetition if is_repetition);
+        is_repetition
     }
 
     /// Takes a message whose checksum fits and whose content is no message.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::encode::Encoder;
-use crate::frame::{FrameReader, open};
+use crate::frame::FrameReader;
 use crate::wire::control::{Control, Handshake, OutControl, sub_flag};
 use crate::wire::message::{Packed, put_text};
 use crate::wire::msgpack;
@@ -129,7 +129,7 @@ impl Solo {
         let reader = self.readers.entry(link);
         let reader = reader.or_insert_with(|| FrameReader::new(1 << 24));
         while let Some(frame) = reader.take(&mut bytes).expect("we send good frames") {
-            let opened = open(&frame.body(), Some(Method::Snappy), 1 << 24);
+            let opened = frame.open(Some(Method::Snappy), 1 << 24);
             let opened = opened.expect("we send good bodies");
             let packed = Packed::parse(opened.id, opened.packed, 512).expect("good messages");
             let control = Control::parse(&packed, 1000).expect("good control messages");

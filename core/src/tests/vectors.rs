@@ -16,7 +16,7 @@ mod sessions;
 use bytes::Bytes;
 use serde_json::Value as Json;
 
-use crate::frame::{FrameReader, Opened, open};
+use crate::frame::{FrameReader, Opened};
 use crate::id::IdForm;
 use crate::wire::message::Packed;
 use crate::*;
@@ -119,7 +119,8 @@ fn read_frame(name: &str, mut bytes: &[u8]) -> Opened {
     let frame = frame.unwrap_or_else(|fault| panic!("{name}: {fault}"));
     let frame = frame.unwrap_or_else(|| panic!("{name}: half a frame"));
     assert!(bytes.is_empty(), "{name}: more than a frame");
-    open(&frame.body(), None, LIMIT).unwrap_or_else(|fault| panic!("{name}: {fault}"))
+    let opened = frame.open(None, LIMIT);
+    opened.unwrap_or_else(|fault| panic!("{name}: {fault}"))
 }
 
 fn parse(name: &str, id: MessageId, packed: &Bytes) -> Packed {

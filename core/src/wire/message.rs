@@ -111,6 +111,16 @@ impl Packed {
         bytes: Bytes,
         max_depth: usize,
     ) -> Result<Self, MessageFault> {
+        Self::parse_with(id, bytes, max_depth, |text| NodeId::new(text).ok())
+    }
+
+    /// Does the same, where `node` makes the sender's id of its text: ids that are known already need not be made.
+    pub(crate) fn parse_with(
+        id: MessageId,
+        bytes: Bytes,
+        max_depth: usize,
+        node: impl FnOnce(&str) -> Option<NodeId>,
+    ) -> Result<Self, MessageFault> {
         let scan = msgpack::scan(&bytes, max_depth)?;
         let mut cursor = Cursor::new(&bytes);
         let Head::Array(have) = cursor.head()? else {
@@ -120,7 +130,7 @@ impl Packed {
             return Err(MessageFault::TooFewFields { have });
         }
         let main = MainType::of(scalar(&mut cursor)?);
-        let sender = read_sender(&mut cursor)?;
+        let sender = read_sender(&mut cursor, node)?;
         let time = WireTime::of(scalar(&mut cursor)?);
         let sub_flag = read_sub_flag(&mut cursor)?;
         let packets = cursor.position()..scan.len;
@@ -208,15 +218,19 @@ impl Packed {
 
 /// Reads a whole value of which only the head matters: a number, or else something of no use.
 fn scalar(cursor: &mut Cursor<'_>) -> Result<Head, MsgpackFault> {
-    let mut value = Cursor::new(cursor.value()?);
-    value.head()
+    let start = cursor.position();
+    let head = cursor.head()?;
+    cursor.finish(start, head)?;
+    Ok(head)
 }
 
-fn read_sender(cursor: &mut Cursor<'_>) -> Result<Sender, MsgpackFault> {
-    Ok(match read_id(cursor)? {
-        Some((id, form)) => Sender::Node(id, form),
-        None => Sender::Unusable,
-    })
+fn read_sender(
+    cursor: &mut Cursor<'_>,
+    node: impl FnOnce(&str) -> Option<NodeId>,
+) -> Result<Sender, MsgpackFault> {
+    let text = read_text(cursor)?;
+    let sender = text.and_then(|(text, form)| Some(Sender::Node(node(text)?, form)));
+    Ok(sender.unwrap_or(Sender::Unusable))
 }
 
 /// Reads a value that should be a node's id. `None` when it is not, whatever it is.
@@ -231,8 +245,9 @@ pub(crate) fn read_id(cursor: &mut Cursor<'_>) -> Result<Option<(NodeId, IdForm)
 pub(crate) fn read_text<'a>(
     cursor: &mut Cursor<'a>,
 ) -> Result<Option<(&'a str, IdForm)>, MsgpackFault> {
-    let mut value = Cursor::new(cursor.value()?);
-    let (len, form) = match value.head()? {
+    let start = cursor.position();
+    let head = cursor.head()?;
+    let (len, form) = match head {
         Head::Str(len) => (len, IdForm::Str),
         Head::Bin(len) => (len, IdForm::Bin),
         Head::Nil
@@ -241,17 +256,22 @@ pub(crate) fn read_text<'a>(
         | Head::Float(_)
         | Head::Ext(..)
         | Head::Array(_)
-        | Head::Map(_) => return Ok(None),
+        | Head::Map(_) => {
+            cursor.finish(start, head)?;
+            return Ok(None);
+        }
     };
-    let text = str::from_utf8(value.content(len)?);
+    let text = str::from_utf8(cursor.content(len)?);
     Ok(text.ok().map(|text| (text, form)))
 }
 
 fn read_sub_flag(cursor: &mut Cursor<'_>) -> Result<WireSubFlag, MsgpackFault> {
-    let value = cursor.value()?;
-    if let Some(number) = Cursor::new(value).head()?.as_integer() {
+    let start = cursor.position();
+    let head = cursor.head()?;
+    if let Some(number) = head.as_integer() {
         return Ok(WireSubFlag::Number(number));
     }
+    let value = cursor.finish(start, head)?;
     Ok(match read_text(&mut Cursor::new(value))? {
         Some((text, IdForm::Str)) => WireSubFlag::Text(Arc::from(text)),
         Some((_, IdForm::Bin)) | None => WireSubFlag::Other,

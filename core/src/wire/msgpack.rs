@@ -150,7 +150,13 @@ impl<'a> Cursor<'a> {
     /// Reads one whole value of any kind and returns its bytes.
     pub(crate) fn value(&mut self) -> Result<&'a [u8], MsgpackFault> {
         let start = self.at;
-        match self.head()? {
+        let head = self.head()?;
+        self.finish(start, head)
+    }
+
+    /// Reads the rest of a value that began there with this head, and returns the bytes of the whole.
+    pub(crate) fn finish(&mut self, start: usize, head: Head) -> Result<&'a [u8], MsgpackFault> {
+        match head {
             Head::Nil | Head::Bool(_) | Head::Int(_) | Head::Float(_) => {}
             Head::Str(len) | Head::Bin(len) | Head::Ext(_, len) => {
                 self.content(len)?;

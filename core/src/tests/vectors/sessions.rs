@@ -7,7 +7,7 @@ use super::super::solo::{IdForm, Solo};
 use super::frames::assert_read;
 use super::notation::{address, assert_agrees, elements, node, spelt, value, whole};
 use super::{Json, LIMIT, Package, count, hex, list, load, parse, text};
-use crate::frame::{FrameReader, open};
+use crate::frame::FrameReader;
 use crate::*;
 
 /// The sessions, and how many messages for users the dialler and the listener sent.
@@ -271,8 +271,8 @@ fn the_recorded_streams_are_the_frames_that_were_listed() {
             for frame in session.frames(who) {
                 let offset = stream.len() - rest.len();
                 assert_eq!(offset, count(&frame["offset"]), "{name}, {who}");
-                let body = reader.take(&mut rest).unwrap().expect("a frame").body();
-                assert_eq!(body.len(), count(&frame["length"]), "{name}, {who}");
+                let came = reader.take(&mut rest).unwrap().expect("a frame");
+                assert_eq!(came.body().len(), count(&frame["length"]), "{name}, {who}");
                 let method = match text(&frame["compression"]) {
                     "none" => None,
                     "zlib" => Some(Method::Zlib),
@@ -281,7 +281,7 @@ fn the_recorded_streams_are_the_frames_that_were_listed() {
                 if !method.is_none_or(Method::is_built) {
                     continue;
                 }
-                let opened = open(&body, None, LIMIT).expect("a good body");
+                let opened = came.open(None, LIMIT).expect("a good body");
                 assert_eq!(opened.id.to_string(), text(&frame["id"]), "{name}, {who}");
                 assert_eq!(opened.method, method, "{name}, {who}");
                 let message = parse(name, opened.id, &opened.packed);
