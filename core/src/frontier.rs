@@ -3,8 +3,7 @@
 //! A frontier outlives the messages that it names. They are evicted from the log in time; that they
 //! were here is remembered, so a duplicate is one for as long as its stream is known.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
@@ -132,14 +131,24 @@ impl StreamFrontier {
     }
 }
 
+/// Where in the table of streams one is.
+type Place = usize;
+
+/// No place: the end of the line.
+const NOWHERE: Place = usize::MAX;
+
 #[derive(Clone, Debug)]
 struct Entry {
+    stream: Stream,
     known: StreamFrontier,
     /// The version that its last change made.
     changed: u64,
     /// Its part of `Frontiers::sum`; zero until it is first counted.
     hash: u128,
     is_pinned: bool,
+    /// The one that changed last before it, and the one that changed next.
+    before: Place,
+    after: Place,
 }
 
 /// The frontiers of all streams, within limits.
@@ -153,16 +162,17 @@ struct Entry {
 ///   refused; what fills or extends is not. A peer that names every other sequence, or
 ///   the last one there is, costs no more than that.
 ///
-/// About 500 bytes for a stream, and 16 for each range.
+/// About 500 bytes for a stream, and 16 for each range. The streams are in a line by their last changes, so that a message, which
+/// moves one to the end, costs one look-up and no more.
 #[derive(Clone, Debug)]
 pub(crate) struct Frontiers {
     max_streams: usize,
     max_ranges: usize,
-    entries: BTreeMap<Stream, Entry>,
-    /// The streams by their last change. As many as `entries`.
-    by_change: BTreeMap<u64, Stream>,
-    /// The last changes of those that are not pinned.
-    evictable: BTreeSet<u64>,
+    places: BTreeMap<Stream, Place>,
+    entries: Vec<Entry>,
+    /// The ends of the line: the stream that has been without a change for the longest time, and the one that changed last.
+    idlest: Place,
+    latest: Place,
     version: u64,
     range_count: usize,
     /// The sum of all hashes, as of the version `summed`.
@@ -175,9 +185,10 @@ impl Frontiers {
         Self {
             max_streams,
             max_ranges,
-            entries: BTreeMap::new(),
-            by_change: BTreeMap::new(),
-            evictable: BTreeSet::new(),
+            places: BTreeMap::new(),
+            entries: Vec::new(),
+            idlest: NOWHERE,
+            latest: NOWHERE,
             version: 0,
             range_count: 0,
             sum: 0,
@@ -192,9 +203,10 @@ impl Frontiers {
 
     /// Notes all from `first` to `last`, as had or as declared gone.
     pub(crate) fn fill(&mut self, stream: &Stream, first: u64, last: u64) -> Inserted {
-        let Some(entry) = self.entries.get_mut(stream) else {
+        let Some(&place) = self.places.get(stream) else {
             return self.begin(stream, first, last);
         };
+        let entry = &mut self.entries[place];
         if first > last || entry.known.covers(first, last) {
             return Inserted::Duplicate;
         }
@@ -204,27 +216,19 @@ impl Frontiers {
         self.range_count -= entry.known.beyond.range_count();
         entry.known.insert(first, last);
         self.range_count += entry.known.beyond.range_count();
-
-        self.by_change.remove(&entry.changed);
         self.version += 1;
-        if self.evictable.remove(&entry.changed) {
-            self.evictable.insert(self.version);
-        }
         entry.changed = self.version;
-        self.by_change.insert(self.version, stream.clone());
+        if self.latest != place {
+            self.leave_line(place);
+            self.join_line(place);
+        }
         Inserted::New { forgotten: None }
     }
 
     /// Keeps a stream from being forgotten, or no longer. Does nothing if it is not known.
     pub(crate) fn set_pinned(&mut self, stream: &Stream, is_pinned: bool) {
-        let Some(entry) = self.entries.get_mut(stream) else {
-            return;
-        };
-        entry.is_pinned = is_pinned;
-        if is_pinned {
-            self.evictable.remove(&entry.changed);
-        } else {
-            self.evictable.insert(entry.changed);
+        if let Some(&place) = self.places.get(stream) {
+            self.entries[place].is_pinned = is_pinned;
         }
     }
 
@@ -235,20 +239,21 @@ impl Frontiers {
     /// numbers in 8 bytes big endian. A sum, not an exclusive or: that could be made to cancel out
     /// by whoever chooses a few hundred names. Hashes only what changed since the last call.
     pub(crate) fn fingerprint(&mut self) -> [u8; 16] {
-        let changed = (Bound::Excluded(self.summed), Bound::Unbounded);
-        for stream in self.by_change.range(changed).map(|(_, stream)| stream) {
-            if let Some(entry) = self.entries.get_mut(stream) {
-                self.sum = self.sum.wrapping_sub(entry.hash);
-                entry.hash = entry.known.hash(stream);
-                self.sum = self.sum.wrapping_add(entry.hash);
-            }
+        let mut place = self.latest;
+        while let Some(entry) = self.entries.get_mut(place)
+            && entry.changed > self.summed
+        {
+            self.sum = self.sum.wrapping_sub(entry.hash);
+            entry.hash = entry.known.hash(&entry.stream);
+            self.sum = self.sum.wrapping_add(entry.hash);
+            place = entry.before;
         }
         self.summed = self.version;
         self.sum.to_be_bytes()
     }
 
     pub(crate) fn get(&self, stream: &Stream) -> Option<&StreamFrontier> {
-        self.entries.get(stream).map(|entry| &entry.known)
+        self.entry(stream).map(|entry| &entry.known)
     }
 
     /// Returns what a peer knows and this node does not.
@@ -274,7 +279,7 @@ impl Frontiers {
 
     /// Returns the version that the last change of a stream made, if it is known to be just this.
     pub(crate) fn version_of(&self, stream: &Stream, known: &StreamFrontier) -> Option<u64> {
-        let entry = self.entries.get(stream)?;
+        let entry = self.entry(stream)?;
         (entry.known == *known).then_some(entry.changed)
     }
 
@@ -284,9 +289,17 @@ impl Frontiers {
         &self,
         version: u64,
     ) -> impl Iterator<Item = (u64, &Stream, &StreamFrontier)> {
-        let changed = (Bound::Excluded(version), Bound::Unbounded);
-        let changed = self.by_change.range(changed);
-        changed.filter_map(|(version, stream)| Some((*version, stream, self.get(stream)?)))
+        let mut first = NOWHERE;
+        let mut place = self.latest;
+        while let Some(entry) = self.entries.get(place)
+            && entry.changed > version
+        {
+            first = place;
+            place = entry.before;
+        }
+        let first = self.entries.get(first);
+        let changed = std::iter::successors(first, |entry| self.entries.get(entry.after));
+        changed.map(|entry| (entry.changed, &entry.stream, &entry.known))
     }
 
     /// Returns how many streams are known.
@@ -296,8 +309,8 @@ impl Frontiers {
 
     /// Returns about how many bytes all this takes.
     pub(crate) fn memory(&self) -> usize {
-        // The maps' nodes are about two thirds full.
-        let entry = (size_of::<(Stream, Entry)>() + size_of::<(u64, Stream, u64)>()) * 3 / 2;
+        // The map's nodes are about two thirds full, and the table has some places to spare.
+        let entry = size_of::<(Stream, Place)>() * 3 / 2 + size_of::<Entry>() * 4 / 3;
         // An id of a real node has 64 to 66 bytes, and the counts before them. An id of 256
         // is a peer's whim: `max_streams` bounds it.
         entry * self.entries.len() + 82 * self.entries.len() + 16 * self.range_count
@@ -319,25 +332,72 @@ impl Frontiers {
         known.insert(first, last);
         self.range_count += known.beyond.range_count();
         self.version += 1;
-        self.by_change.insert(self.version, stream.clone());
-        self.evictable.insert(self.version);
-        let entry = Entry {
+        let place = self.entries.len();
+        self.entries.push(Entry {
+            stream: stream.clone(),
             known,
             changed: self.version,
             hash: 0,
             is_pinned: false,
-        };
-        self.entries.insert(stream.clone(), entry);
+            before: NOWHERE,
+            after: NOWHERE,
+        });
+        self.places.insert(stream.clone(), place);
+        self.join_line(place);
         Inserted::New { forgotten }
     }
 
+    fn entry(&self, stream: &Stream) -> Option<&Entry> {
+        Some(&self.entries[*self.places.get(stream)?])
+    }
+
     fn forget_idlest(&mut self) -> Option<Stream> {
-        let idlest = self.evictable.pop_first()?;
-        let stream = self.by_change.remove(&idlest)?;
-        let entry = self.entries.remove(&stream)?;
+        let mut place = self.idlest;
+        while self.entries.get(place)?.is_pinned {
+            place = self.entries[place].after;
+        }
+        self.leave_line(place);
+        let entry = self.entries.swap_remove(place);
+        self.places.remove(&entry.stream);
+        self.mend_links(place);
         self.sum = self.sum.wrapping_sub(entry.hash);
         self.range_count -= entry.known.beyond.range_count();
-        Some(stream)
+        Some(entry.stream)
+    }
+
+    /// Tells those around it of the place of a stream that was moved there, if one was.
+    fn mend_links(&mut self, place: Place) {
+        let Some(moved) = self.entries.get(place) else {
+            return;
+        };
+        let (before, after) = (moved.before, moved.after);
+        if let Some(known) = self.places.get_mut(&moved.stream) {
+            *known = place;
+        }
+        self.join(before, place);
+        self.join(place, after);
+    }
+
+    /// Puts one behind another in the line, where `NOWHERE` is either end of it.
+    fn join(&mut self, before: Place, after: Place) {
+        match self.entries.get_mut(before) {
+            Some(entry) => entry.after = after,
+            None => self.idlest = after,
+        }
+        match self.entries.get_mut(after) {
+            Some(entry) => entry.before = before,
+            None => self.latest = before,
+        }
+    }
+
+    fn leave_line(&mut self, place: Place) {
+        let Entry { before, after, .. } = self.entries[place];
+        self.join(before, after);
+    }
+
+    fn join_line(&mut self, place: Place) {
+        self.join(self.latest, place);
+        self.join(place, NOWHERE);
     }
 
     pub(crate) fn check_invariants(&self) {
@@ -345,28 +405,28 @@ impl Frontiers {
             self.entries.len() <= self.max_streams,
             "streams are bounded"
         );
-        debug_assert_eq!(
-            self.entries.len(),
-            self.by_change.len(),
-            "each has a version"
-        );
+        debug_assert_eq!(self.entries.len(), self.places.len(), "each has a place");
         let mut range_count = 0;
-        for (stream, entry) in &self.entries {
-            let beyond = &entry.known.beyond;
+        let mut in_line = 0;
+        for (version, stream, known) in self.changed_since(0) {
+            let place = self.places.get(stream);
+            let entry = place.map(|place| &self.entries[*place]);
+            debug_assert!(
+                entry.is_some_and(|entry| entry.changed == version && entry.stream == *stream)
+            );
+            let beyond = &known.beyond;
+            in_line += 1;
             range_count += beyond.range_count();
             debug_assert!(
                 beyond.range_count() <= self.max_ranges,
                 "ranges are bounded"
             );
             debug_assert!(
-                beyond
-                    .first()
-                    .is_none_or(|first| first - 1 > entry.known.upto),
+                beyond.first().is_none_or(|first| first - 1 > known.upto),
                 "there is a hole between upto and beyond"
             );
-            debug_assert_eq!(self.by_change.get(&entry.changed), Some(stream));
-            debug_assert_eq!(self.evictable.contains(&entry.changed), !entry.is_pinned);
         }
+        debug_assert_eq!(in_line, self.entries.len(), "all are in line");
         debug_assert_eq!(range_count, self.range_count, "ranges are counted");
     }
 }

@@ -151,6 +151,7 @@ mod message;
 mod outbox;
 mod output;
 mod outputs;
+mod peers;
 mod post;
 mod protocol;
 mod ranges;

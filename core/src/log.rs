@@ -181,6 +181,8 @@ pub(crate) struct Log {
     limits: Limits,
     /// Ascending arrivals. The first is never a hole; where there are holes further on, numbers may be missing, too.
     slots: VecDeque<Slot>,
+    /// No message before this one may be dropped.
+    oldest: Arrival,
     next: Arrival,
     count: usize,
     len: usize,
@@ -202,6 +204,7 @@ impl Log {
         Self {
             limits,
             slots: VecDeque::new(),
+            oldest: Arrival::FIRST,
             next: Arrival::FIRST,
             count: 0,
             len: 0,
@@ -223,12 +226,10 @@ impl Log {
         self.next = arrival.next();
         self.count += 1;
         self.len += entry.cost();
-        self.index.add(&mut entry, arrival);
+        self.index.add(&mut entry, arrival, is_pinned);
         if is_pinned {
             self.pinned_count += 1;
             self.pinned_len += entry.cost();
-        } else {
-            self.index.release(&entry, arrival);
         }
         self.slots.push_back(Slot {
             arrival,
@@ -278,6 +279,7 @@ impl Log {
             self.pinned_count -= 1;
             self.pinned_len -= entry.cost();
             self.index.release(entry, arrival);
+            self.oldest = self.oldest.min(arrival);
             self.make_room(None, evicted);
         }
     }
@@ -334,11 +336,7 @@ impl Log {
         &self,
         arrival: Arrival,
     ) -> impl DoubleEndedIterator<Item = (Arrival, &Entry)> {
-        let slots = &self.slots;
-        let start = self
-            .place(arrival)
-            .unwrap_or_else(|| slots.partition_point(|slot| slot.arrival < arrival));
-        let entries = slots.range(start..);
+        let entries = self.slots.range(self.place_from(arrival)..);
         entries.filter_map(|slot| Some((slot.arrival, slot.entry.as_ref()?)))
     }
 
@@ -369,7 +367,7 @@ impl Log {
     }
 
     /// Returns when the next message is too old, if none is pinned or displaced before.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
         self.next_due().map(|(due, _)| due)
     }
 
@@ -403,7 +401,7 @@ impl Log {
 
     fn make_room(&mut self, newest: Option<Arrival>, evicted: &mut Vec<Evicted>) {
         while self.len > self.limits.max_len || self.count > self.limits.max_count {
-            let Some(arrival) = self.index.next_to_go(newest) else {
+            let Some(arrival) = self.next_to_go(newest) else {
                 // All is pinned.
                 return;
             };
@@ -411,11 +409,28 @@ impl Log {
         }
     }
 
+    /// Returns what has to make room, as the [module](self) says.
+    fn next_to_go(&mut self, newest: Option<Arrival>) -> Option<Arrival> {
+        let over = self.index.first_over(newest);
+        // All others are before the newest, so if that is the first there are no others.
+        over.or_else(|| self.first_evictable())
+    }
+
+    /// Returns the first of all that may be dropped. What is passed over on the way is not looked at again, unless it is
+    /// unpinned.
+    fn first_evictable(&mut self) -> Option<Arrival> {
+        let start = self.place_from(self.oldest);
+        let mut rest = self.slots.range(start..);
+        let first = rest.find(|slot| slot.entry.is_some() && !slot.is_pinned);
+        self.oldest = first.map_or(self.next, |slot| slot.arrival);
+        first.map(|slot| slot.arrival)
+    }
+
     /// Returns the message that is too old next, and when.
-    fn next_due(&self) -> Option<(Instant, Arrival)> {
+    fn next_due(&mut self) -> Option<(Instant, Arrival)> {
         let max_age = self.limits.max_age;
         // What was not old when it came is due in the order in which it came.
-        let first = self.index.oldest().and_then(|arrival| {
+        let first = self.first_evictable().and_then(|arrival| {
             // One that was old is among the early ones as well, and due before this.
             let entry = self.get(arrival)?;
             Some((entry.received_at.saturating_add(max_age), arrival))
@@ -449,6 +464,13 @@ impl Log {
         if self.slots.len() > 2 * self.count + MIN_HOLES {
             self.slots.retain(|slot| slot.entry.is_some());
         }
+    }
+
+    /// Returns where the first slot is of this message or a later one.
+    fn place_from(&self, arrival: Arrival) -> usize {
+        let slots = &self.slots;
+        let place = self.place(arrival);
+        place.unwrap_or_else(|| slots.partition_point(|slot| slot.arrival < arrival))
     }
 
     /// Returns where the slot of a message is, if there is one.

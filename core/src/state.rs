@@ -35,6 +35,7 @@ use crate::link::{Link, Stage};
 use crate::links::Links;
 use crate::output::{DialId, Event, LinkId, Output, PeerInfo, SendId, SendOutcome, Side};
 use crate::outputs::Outputs;
+use crate::peers::Peers;
 use crate::post::Posts;
 use crate::save::Save;
 use crate::search::Searches;
@@ -80,8 +81,10 @@ pub struct MeshState {
     links: Links,
     /// The established link to each peer. Every entry is in `links`, and every established link
     /// is here.
-    peers: BTreeMap<NodeId, LinkId>,
+    peers: Peers,
     dials: BTreeMap<DialId, Dial>,
+    /// Kept to be used again: the links that a message goes to.
+    targets: Vec<LinkId>,
     book: Book,
     island: Island,
     seen: Seen,
@@ -205,8 +208,9 @@ impl MeshState {
             timers: Timers::default(),
             outputs: Outputs::default(),
             links: Links::new(),
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             dials: BTreeMap::new(),
+            targets: Vec::new(),
             book,
             island,
             seen,
@@ -815,7 +819,7 @@ impl MeshState {
     }
 
     fn check_invariants(&self) {
-        for (peer, link) in &self.peers {
+        for (peer, link) in self.peers.iter() {
             let link = self.links.get(link).expect("a peer's link is open");
             debug_assert!(link.is_established() && link.leads_to(peer), "{}", link.id);
         }

@@ -116,9 +116,14 @@ impl Timers {
 
     /// Sets the timer unless it runs already.
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
-        if self.counts[timer.kind()] == 0 || !self.at.contains_key(&timer) {
+        if !self.is_set(timer) {
             self.set(timer, at);
         }
+    }
+
+    /// Returns whether the timer runs.
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.counts[timer.kind()] > 0 && self.at.contains_key(&timer)
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer) {

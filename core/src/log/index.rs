@@ -1,6 +1,6 @@
 //! Where in the log a message is, and which one goes next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Arrival, Entry, Limits};
 use crate::id::{MessageId, NodeId};
@@ -13,27 +13,56 @@ pub(super) struct Index {
     origins: BTreeMap<NodeId, Origin>,
     /// Origins that hold more than their share.
     over: BTreeSet<NodeId>,
-    /// What is not pinned.
-    evictable: BTreeSet<Arrival>,
-    /// Those of `evictable` that were old when they came, by when they are too old: not in the order of arrival.
+    /// Those of what is not pinned that were old when they came, by when they are too old: not in the order of arrival.
     early: BTreeSet<(Instant, Arrival)>,
     /// Messages without names.
     ids: BTreeMap<MessageId, Arrival>,
 }
 
 /// What one sender has in the log. One that has nothing is forgotten.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Origin {
+    /// All messages of a sender share one text of its id.
+    id: NodeId,
     is_own: bool,
     is_over: bool,
     count: usize,
     len: usize,
-    evictable: BTreeSet<Arrival>,
+    /// What is not pinned, in the order of arrival. Nearly always the first one goes and the last one comes.
+    evictable: VecDeque<Arrival>,
     /// By epoch and sequence.
     names: BTreeMap<(u64, u64), Arrival>,
 }
 
 impl Origin {
+    const fn new(id: NodeId) -> Self {
+        Self {
+            id,
+            is_own: false,
+            is_over: false,
+            count: 0,
+            len: 0,
+            evictable: VecDeque::new(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    fn release(&mut self, arrival: Arrival) {
+        if self.evictable.back().is_none_or(|last| *last < arrival) {
+            self.evictable.push_back(arrival);
+        } else if let Err(place) = self.evictable.binary_search(&arrival) {
+            self.evictable.insert(place, arrival);
+        }
+    }
+
+    fn hold(&mut self, arrival: Arrival) {
+        if self.evictable.front() == Some(&arrival) {
+            self.evictable.pop_front();
+        } else if let Ok(place) = self.evictable.binary_search(&arrival) {
+            self.evictable.remove(place);
+        }
+    }
+
     fn exceeds_share(&self, limits: &Limits) -> bool {
         let (max_len, max_count) = limits.share(self.is_own);
         self.len > max_len || self.count > max_count
@@ -46,24 +75,17 @@ impl Index {
             limits,
             origins: BTreeMap::new(),
             over: BTreeSet::new(),
-            evictable: BTreeSet::new(),
             early: BTreeSet::new(),
             ids: BTreeMap::new(),
         }
     }
 
-    /// Takes in a message, which is held.
-    pub(super) fn add(&mut self, entry: &mut Entry, arrival: Arrival) {
-        // All messages of a sender share one text of its id.
-        match self.origins.get_key_value(&entry.sender) {
-            Some((id, _)) => entry.sender = id.clone(),
-            None => {
-                self.origins.insert(entry.sender.clone(), Origin::default());
-            }
-        }
-        let Some(origin) = self.origins.get_mut(&entry.sender) else {
-            return;
-        };
+    /// Takes in a message.
+    pub(super) fn add(&mut self, entry: &mut Entry, arrival: Arrival, is_pinned: bool) {
+        let id = entry.sender.clone();
+        let origin = self.origins.entry(id);
+        let origin = origin.or_insert_with_key(|id| Origin::new(id.clone()));
+        entry.sender.clone_from(&origin.id);
         origin.is_own |= entry.is_own;
         origin.count += 1;
         origin.len += entry.cost();
@@ -84,6 +106,10 @@ impl Index {
             self.over.remove(&entry.sender);
         }
         origin.is_over = is_over;
+        if !is_pinned {
+            origin.release(arrival);
+            self.note_early(entry, arrival);
+        }
     }
 
     /// Forgets a message that is held.
@@ -118,25 +144,27 @@ impl Index {
 
     /// Lets a message be dropped.
     pub(super) fn release(&mut self, entry: &Entry, arrival: Arrival) {
-        self.evictable.insert(arrival);
+        self.note_early(entry, arrival);
+        if let Some(origin) = self.origins.get_mut(&entry.sender) {
+            origin.release(arrival);
+        }
+    }
+
+    fn note_early(&mut self, entry: &Entry, arrival: Arrival) {
         if !entry.carried_age.is_zero() {
             let due = entry.due(self.limits.max_age);
             self.early.insert((due, arrival));
-        }
-        if let Some(origin) = self.origins.get_mut(&entry.sender) {
-            origin.evictable.insert(arrival);
         }
     }
 
     /// Keeps a message from being dropped.
     pub(super) fn hold(&mut self, entry: &Entry, arrival: Arrival) {
-        self.evictable.remove(&arrival);
         if !entry.carried_age.is_zero() {
             let due = entry.due(self.limits.max_age);
             self.early.remove(&(due, arrival));
         }
         if let Some(origin) = self.origins.get_mut(&entry.sender) {
-            origin.evictable.remove(&arrival);
+            origin.hold(arrival);
         }
     }
 
@@ -162,28 +190,18 @@ impl Index {
         names.map(|((_, sequence), arrival)| (*sequence, *arrival))
     }
 
-    /// Returns the first of all that may be dropped.
-    pub(super) fn oldest(&self) -> Option<Arrival> {
-        self.evictable.first().copied()
-    }
-
     /// Returns what is too old next, of what was old when it came, and when.
     pub(super) fn early(&self) -> Option<(Instant, Arrival)> {
         self.early.first().copied()
     }
 
-    /// Returns what has to make room, as the [module](super) says.
-    pub(super) fn next_to_go(&self, newest: Option<Arrival>) -> Option<Arrival> {
-        // The newest is the last one of any set.
-        let oldest = |of: &BTreeSet<Arrival>| {
-            let first = of.first().copied();
-            first.filter(|first| Some(*first) != newest)
-        };
+    /// Returns the first message of those origins that hold more than their share, but for the newest of all.
+    pub(super) fn first_over(&self, newest: Option<Arrival>) -> Option<Arrival> {
         // Few: with shares of a fourth, six at most and the owner.
         let over = self.over.iter().filter_map(|id| self.origins.get(id));
-        let over = over.filter_map(|origin| oldest(&origin.evictable)).min();
-        over.or_else(|| oldest(&self.evictable))
-            .or_else(|| self.oldest())
+        // The newest is the last one of any.
+        let first = over.filter_map(|origin| origin.evictable.front().copied());
+        first.filter(|first| Some(*first) != newest).min()
     }
 
     /// Returns how many origins are known.

@@ -97,9 +97,31 @@ impl MeshState {
             received_at: now,
             carried_age: message.age,
         };
-        let packed = message.packed;
+        let (packed, from, age) = (message.packed, message.from, message.age);
         self.keep_and_feed(entry, message, now);
-        self.deliver_from(&stream, Some(packed), now);
+        if !self.takes_next(&stream, sequence) {
+            return self.deliver_from(&stream, Some(packed), now);
+        }
+        let is_old = age > self.delivery.reach(now);
+        let is_wanted = !is_old || sabotaged!(self.config, Sabotage::OldDelivered);
+        if is_wanted && stream.origin != self.id {
+            self.deliver_named(packed, name, time, from);
+        }
+    }
+
+    /// Moves the application on by one message, if it is the next one of its stream and none behind it waits for it: that is
+    /// so nearly always, and the log need not be asked. Returns whether it is.
+    fn takes_next(&mut self, stream: &Stream, sequence: u64) -> bool {
+        let known = self.delivery.frontiers.get(stream);
+        let is_last = known.is_some_and(|known| known.upto() == sequence);
+        let order = self.delivery.order.get_mut(stream).filter(|order| {
+            is_last && order.undecided.is_none() && order.delivered.checked_add(1) == Some(sequence)
+        });
+        if let Some(order) = order {
+            order.delivered = sequence;
+            return true;
+        }
+        false
     }
 
     /// Returns whether a bug is planted by which this copy of a message is taken for new.
@@ -179,8 +201,12 @@ impl MeshState {
 
     /// Sets the timer for when the next message is too old. It may be early: that does no harm.
     fn watch_log(&mut self) {
+        let log = &self.delivery.log;
+        if log.count() > log.pinned_count() && self.timers.is_set(Timer::Log) {
+            return;
+        }
         match self.delivery.log.deadline() {
-            Some(deadline) => self.timers.arm(Timer::Log, deadline),
+            Some(deadline) => self.timers.set(Timer::Log, deadline),
             None => self.timers.cancel(Timer::Log),
         }
     }
@@ -550,28 +576,31 @@ impl MeshState {
             // It was parsed when it came.
             return;
         };
-        let (Sender::Node(origin, form), Some(link)) = (packed.sender(), entry.from) else {
+        if let (Some(name), Some(link)) = (entry.name, entry.from) {
+            self.deliver_named(packed, name, entry.time, link);
+        }
+    }
+
+    /// Gives a message that has a name to the application.
+    fn deliver_named(&mut self, packed: &Packed, name: Name, time: i64, link: LinkId) {
+        let Sender::Node(origin, form) = packed.sender() else {
             return;
         };
-        if SubFlag::from_wire(packed.sub_flag()).is_some()
-            && let Some(name) = entry.name
-        {
-            self.note_unacknowledged(origin, name);
-        }
-        let sender = sabotaged!(self.config, Sabotage::SenderReplaced
-            => self.links.get(&link).and_then(|link| link.peer_id()).unwrap_or(origin), else origin);
         let Some(sub_flag) = SubFlag::from_wire(packed.sub_flag()) else {
             return;
         };
+        self.note_unacknowledged(origin, name);
+        let sender = sabotaged!(self.config, Sabotage::SenderReplaced
+            => self.links.get(&link).and_then(|link| link.peer_id()).unwrap_or(origin), else origin);
         self.outputs.push_message(Message {
-            id: entry.id,
+            id: packed.id(),
             kind: MessageKind::Broadcast,
             sender: sender.clone(),
             sender_form: *form,
-            time: entry.time,
+            time,
             sub_flag,
             packets: packed.packets(),
-            place: entry.name.map(|name| (name.epoch(), name.sequence())),
+            place: Some((name.epoch(), name.sequence())),
             link,
         });
     }

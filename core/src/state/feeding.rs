@@ -11,7 +11,7 @@ use crate::encode::Encoder;
 use crate::error::CloseReason;
 use crate::feed::Request;
 use crate::frontier::Stream;
-use crate::id::MessageId;
+use crate::id::{MessageId, NodeId};
 use crate::link::Link;
 use crate::log::{Arrival, Entry};
 use crate::output::{Event, LinkId, PeerKind, Spread};
@@ -97,38 +97,72 @@ impl MeshState {
         now: Instant,
     ) {
         let skipped = usize::from(sabotaged!(self.config, Sabotage::RelaySkipsOne));
-        let targets: Vec<LinkId> = self.peers.values().skip(skipped).copied().collect();
-        if sabotaged!(self.config, Sabotage::NoRelay) {
-            return;
+        let mut targets = std::mem::take(&mut self.targets);
+        targets.clear();
+        targets.extend(self.peers.values().skip(skipped));
+        if !sabotaged!(self.config, Sabotage::NoRelay) {
+            self.feed_these(&targets, arrival, packed, &mut encoder, now);
         }
-        let echoes = sabotaged!(self.config, Sabotage::RelaysBack);
-        let Some(entry) = self.delivery.log.get(arrival).cloned() else {
+        self.targets = targets;
+    }
+
+    fn feed_these(
+        &mut self,
+        targets: &[LinkId],
+        arrival: Arrival,
+        packed: &Packed,
+        encoder: &mut Encoder,
+        now: Instant,
+    ) {
+        let Some(entry) = self.delivery.log.get(arrival) else {
             // It did not fit into the log.
             return;
         };
-        for id in targets {
-            let keeps_up = self.links.get(&id).is_some_and(|link| self.keeps_up(link));
+        let (sender, from) = (entry.sender.clone(), entry.from);
+        let is_young = entry.age(now) < OLD;
+        for &id in targets {
             let Some(link) = self.links.get_mut(&id) else {
                 continue;
             };
             if link.feed.behind.is_some() {
                 continue;
             }
-            if self.delivery.log.get(arrival).is_none() {
-                // It had to go meanwhile: the end of a link can make others' own messages give way.
+            let is_for =
+                is_for(link, &sender, from) || sabotaged!(self.config, Sabotage::RelaysBack);
+            if is_for && is_young && self.passes(id, encoder) {
+                continue;
+            }
+            // The message had to go meanwhile if the end of a link has made others' own messages give way.
+            let Some(entry) = self.delivery.log.get(arrival) else {
                 return;
+            };
+            if is_for {
+                let entry = entry.clone();
+                self.feed(id, &entry, packed, encoder, arrival, now);
             }
-            if !is_for(link, &entry) && !echoes {
-                continue;
-            }
-            if !can_take(link, encoder.plain_len()) || !keeps_up {
-                reached!(self, Mark::FellBehind);
-                if !sabotaged!(self.config, Sabotage::BehindForgotten) {
-                    link.feed.behind = Some(arrival);
-                }
-                continue;
-            }
-            self.send_entry(id, &entry, packed, &mut encoder, arrival, now);
+        }
+    }
+
+    /// Sends a message on a link, or notes that the link is behind from there on.
+    fn feed(
+        &mut self,
+        id: LinkId,
+        entry: &Entry,
+        packed: &Packed,
+        encoder: &mut Encoder,
+        arrival: Arrival,
+        now: Instant,
+    ) {
+        let keeps_up = self.links.get(&id).is_some_and(|link| self.keeps_up(link));
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if can_take(link, encoder.plain_len()) && keeps_up {
+            return self.send_entry(id, entry, packed, encoder, arrival, now);
+        }
+        reached!(self, Mark::FellBehind);
+        if !sabotaged!(self.config, Sabotage::BehindForgotten) {
+            link.feed.behind = Some(arrival);
         }
     }
 
@@ -206,7 +240,7 @@ impl MeshState {
     /// Returns the first message of the log that is for a link, from a place on.
     fn next_for(&self, link: &Link, from: Arrival) -> Option<(Arrival, Entry)> {
         let mut rest = self.delivery.log.since(from);
-        let (arrival, entry) = rest.find(|(_, entry)| is_for(link, entry))?;
+        let (arrival, entry) = rest.find(|(_, entry)| is_for(link, &entry.sender, entry.from))?;
         Some((arrival, entry.clone()))
     }
 
@@ -471,8 +505,8 @@ impl MeshState {
 }
 
 /// Returns whether a message is to be sent to a peer: not if it, or who it came from, has sent it.
-fn is_for(link: &Link, entry: &Entry) -> bool {
-    entry.from != Some(link.id) && !link.leads_to(&entry.sender)
+fn is_for(link: &Link, sender: &NodeId, from: Option<LinkId>) -> bool {
+    from != Some(link.id) && !link.leads_to(sender)
 }
 
 /// Returns whether a message may be sent at once. Where a peer waits for what it asked for, half the room is for that.
