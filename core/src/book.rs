@@ -3,12 +3,12 @@
 //! Nobody is forgotten because a dial failed; what fails is tried less often. The book is a
 //! machine of its own: it knows of links only what it is told.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::address::Address;
 use crate::chance::Chance;
 use crate::id::NodeId;
+use crate::sorted::SortedMap;
 use crate::time::Instant;
 
 /// Why an address is in the book; a later one counts for more.
@@ -91,7 +91,7 @@ pub(crate) struct Book {
     max: usize,
     redial_min: Duration,
     redial_max: Duration,
-    entries: BTreeMap<Address, Entry>,
+    entries: SortedMap<Address, Entry>,
     /// Addresses that turned out to be our own.
     own: Vec<Address>,
     #[cfg(feature = "marks")]
@@ -110,7 +110,7 @@ impl Book {
             max,
             redial_min,
             redial_max,
-            entries: BTreeMap::new(),
+            entries: SortedMap::default(),
             own: Vec::new(),
             #[cfg(feature = "marks")]
             marks: crate::Marks::NONE,

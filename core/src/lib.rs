@@ -151,7 +151,6 @@ mod message;
 mod outbox;
 mod output;
 mod outputs;
-mod peers;
 mod post;
 mod protocol;
 mod ranges;
@@ -164,6 +163,7 @@ mod seen;
 mod senders;
 mod skew;
 mod snapshot;
+mod sorted;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,10 @@ pub(crate) struct Seen {
 
 #[derive(Clone, Debug)]
 struct Generation {
-    began: Instant,
+    /// Until when ids join it.
+    grows: Instant,
+    /// When the last of them has been here for its time.
+    ends: Instant,
     ids: IdSet,
 }
 
@@ -81,14 +84,12 @@ impl Seen {
     }
 
     fn youngest(&mut self, now: Instant) -> &mut IdSet {
-        let span = self.ttl / (GENERATIONS - 1);
-        let is_current = self
-            .generations
-            .front()
-            .is_some_and(|young| now.saturating_duration_since(young.began) < span);
-        if !is_current {
+        let young = self.generations.front();
+        if young.is_none_or(|young| young.grows <= now) {
+            let grows = now.saturating_add(self.ttl / (GENERATIONS - 1));
             self.generations.push_front(Generation {
-                began: now,
+                grows,
+                ends: grows.saturating_add(self.ttl),
                 ids: IdSet::default(),
             });
         }
@@ -96,10 +97,8 @@ impl Seen {
     }
 
     pub(crate) fn expire(&mut self, now: Instant) {
-        // An id may have joined its generation up to one span after it began.
-        let span = self.ttl / (GENERATIONS - 1);
         while let Some(old) = self.generations.back() {
-            if now.saturating_duration_since(old.began) <= self.ttl + span {
+            if now <= old.ends {
                 break;
             }
             self.len -= old.ids.len();

@@ -35,13 +35,13 @@ use crate::link::{Link, Stage};
 use crate::links::Links;
 use crate::output::{DialId, Event, LinkId, Output, PeerInfo, SendId, SendOutcome, Side};
 use crate::outputs::Outputs;
-use crate::peers::Peers;
 use crate::post::Posts;
 use crate::save::Save;
 use crate::search::Searches;
 use crate::seen::Seen;
 use crate::senders::Senders;
 use crate::snapshot::{AddressInfo, LinkInfo, LogInfo, Snapshot};
+use crate::sorted::SortedMap;
 use crate::state::dialing::Dial;
 use crate::time::{Instant, UnixTime, WallClock};
 use crate::timers::{Timer, Timers};
@@ -81,7 +81,7 @@ pub struct MeshState {
     links: Links,
     /// The established link to each peer. Every entry is in `links`, and every established link
     /// is here.
-    peers: Peers,
+    peers: SortedMap<NodeId, LinkId>,
     dials: BTreeMap<DialId, Dial>,
     /// Kept to be used again: the links that a message goes to.
     targets: Vec<LinkId>,
@@ -208,7 +208,7 @@ impl MeshState {
             timers: Timers::default(),
             outputs: Outputs::default(),
             links: Links::new(),
-            peers: Peers::default(),
+            peers: SortedMap::default(),
             dials: BTreeMap::new(),
             targets: Vec::new(),
             book,

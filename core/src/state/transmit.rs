@@ -517,8 +517,9 @@ impl MeshState {
 /// Returns the frame of a message for a peer, compressed as its traits have it.
 fn frame_for(link: &Link, config: &Config, encoder: &mut Encoder) -> bytes::Bytes {
     let traits = link.traits();
-    if traits.compress == Compress::IfShorter && encoder.plain_len() < config.min_compress_len {
-        return encoder.frame(None);
+    let is_short = encoder.plain_len() < config.min_compress_len;
+    if link.listed.is_empty() || (traits.compress == Compress::IfShorter && is_short) {
+        return encoder.plain().clone();
     }
     match (traits.method(config, &link.listed), traits.compress) {
         (Some(method), Compress::IfShorter) => encoder.shorter_frame(method),
