@@ -15,6 +15,7 @@ use crate::book::Standing;
 use crate::frontier::{Stream, StreamFrontier};
 use crate::id::{IdForm, MessageId, NodeId, ProtocolId};
 use crate::ranges::Ranges;
+use crate::time::UnixTime;
 use crate::wire::fault::ControlFault;
 use crate::wire::fields::{Fields, put_array_head};
 use crate::wire::message::put_text;
@@ -24,7 +25,7 @@ use crate::wire::payload::Payload;
 const MAGIC: &[u8; 11] = b"rs2p save\r\n";
 
 /// The version that is written, and the only one that is read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The bytes before the content: magic, version, length.
 const HEAD_LEN: usize = MAGIC.len() + 1 + 8;
@@ -107,8 +108,9 @@ impl From<ControlFault> for SaveError {
 pub(crate) struct Save {
     pub(crate) network: ProtocolId,
     pub(crate) id: NodeId,
-    /// When it was written, in seconds since 1970.
-    pub(crate) at: u64,
+    /// When it was written. In whole seconds it would not do: what came in the first second of a node would be too old for
+    /// its next life.
+    pub(crate) at: UnixTime,
     /// How old a message might be by then that the application was to get.
     pub(crate) reach: Duration,
     /// What the application is done with, of each stream; of its own, what it has broadcast.
@@ -131,8 +133,8 @@ impl Save {
         let mut body = Payload::new();
         body.push_with(|out| put_text(out, self.network.as_str(), IdForm::Str));
         body.push_with(|out| put_text(out, self.id.as_str(), IdForm::Str));
-        body.push(self.at);
-        body.push(u64::try_from(self.reach.as_millis()).unwrap_or(u64::MAX));
+        body.push(self.at.as_micros());
+        body.push(u64::try_from(self.reach.as_micros()).unwrap_or(u64::MAX));
         for streams in [&self.streams, &self.letters, &self.left_out] {
             body.push_with(|out| put_streams(out, streams));
         }
@@ -162,8 +164,8 @@ impl Save {
         let (network, _) = fields.text("network must be text")?;
         let network = ProtocolId::from_text(network);
         let (id, _) = fields.id("id must be text of 1 to 256 bytes")?;
-        let at = fields.number("time must be a number")?;
-        let reach = Duration::from_millis(fields.number("reach must be a number")?);
+        let at = UnixTime::from_micros(fields.number("time must be a number")?);
+        let reach = Duration::from_micros(fields.number("reach must be a number")?);
         let streams = read_streams(&mut fields)?;
         let letters = read_streams(&mut fields)?;
         let left_out = read_streams(&mut fields)?;
@@ -342,8 +344,8 @@ mod tests {
         Save {
             network: ProtocolId::from_text("net"),
             id: NodeId::new("me").unwrap(),
-            at: 1_700_000_000,
-            reach: Duration::from_secs(77),
+            at: UnixTime::from_micros(1_700_000_000_123_456),
+            reach: Duration::from_micros(77_654_321),
             streams: vec![
                 (stream("a", 1), known.clone()),
                 (stream("b", u64::MAX), StreamFrontier::default()),
@@ -400,10 +402,10 @@ mod tests {
     fn what_is_something_else_is_said_to_be() {
         let of = |bytes: &'static [u8]| Save::decode(&Bytes::from_static(bytes)).unwrap_err();
         assert_eq!(of(b"{\"json\": true}"), SaveError::NotASave);
-        let later = SaveError::Version { found: 2, known: 1 };
-        assert_eq!(of(b"rs2p save\r\n\x02whatever"), later);
+        let later = SaveError::Version { found: 3, known: 2 };
+        assert_eq!(of(b"rs2p save\r\n\x03whatever"), later);
         // A checksum that fits makes nothing right.
-        let mut forged = [&MAGIC[..], &[1], &1_u64.to_be_bytes(), &[0xc0]].concat();
+        let mut forged = [&MAGIC[..], &[VERSION], &1_u64.to_be_bytes(), &[0xc0]].concat();
         let hash = Sha256::digest(&forged);
         forged.extend_from_slice(&hash);
         let rule = "network must be text";
@@ -418,7 +420,7 @@ mod tests {
         fn no_bytes_make_reading_panic(content in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Save::decode(&content.clone().into());
             let len = (content.len() as u64).to_be_bytes();
-            let mut forged = [&MAGIC[..], &[1], &len, &content].concat();
+            let mut forged = [&MAGIC[..], &[VERSION], &len, &content].concat();
             let hash = Sha256::digest(&forged);
             forged.extend_from_slice(&hash);
             let _ = Save::decode(&forged.into());

@@ -76,8 +76,8 @@ impl MeshState {
 
     fn go_on_from(&mut self, save: Save, now: Instant, wall: UnixTime) {
         // A calendar that was set back does not tell how long it was: then it is better to deliver too much than too little.
-        let downtime = wall.as_secs().checked_sub(save.at);
-        let downtime = downtime.map_or(MAX_DOWNTIME, Duration::from_secs);
+        let downtime = wall.as_micros().checked_sub(save.at.as_micros());
+        let downtime = downtime.map_or(MAX_DOWNTIME, Duration::from_micros);
         let before = save.reach.saturating_add(downtime.min(MAX_DOWNTIME));
         self.delivery.extend_reach(before, save.has_all_ids);
         while save
@@ -326,7 +326,7 @@ impl MeshState {
         Save {
             network: self.protocol_id.clone(),
             id: self.id.clone(),
-            at: self.clock.at(now).as_secs(),
+            at: self.clock.at(now),
             reach: self.delivery.reach(now),
             streams: self.streams_to_save(),
             letters: letters

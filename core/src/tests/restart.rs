@@ -76,6 +76,31 @@ fn a_restored_node_is_the_same_and_misses_nothing() {
 }
 
 #[test]
+fn what_came_in_the_first_moments_of_a_node_is_there_for_its_next_life() {
+    // The node joins well within a second of the calendar, and is gone as long before it comes back.
+    for (joined, gone) in [(1, 1), (5, 20), (10, 600), (300, 900), (600, 350)] {
+        let (joined, gone) = (Duration::from_millis(joined), Duration::from_millis(gone));
+        let mut net = Net::with(1, 5, |_, config| config.save_interval = Some(SECOND));
+        net.run(SECOND);
+        let late = net.add(|config| config.save_interval = Some(SECOND));
+        net.connect(late, 0).unwrap();
+        net.run(joined);
+        net.broadcast(0, "first");
+        net.run(SECOND * 3);
+        assert_eq!(net.texts(late), ["first"]);
+        net.with_state(late, |state, now| state.persist(now));
+        let saved = last_save(&net, late);
+        net.cut_between(0..1, 1..2);
+        net.run(gone);
+        net.heal();
+        net.restart(late, Some(&saved));
+        net.run(SECOND * 20);
+        let why = format!("joined for {joined:?}, gone for {gone:?}");
+        assert_eq!(texts_since(&net, late, 1), ["first"], "{why}");
+    }
+}
+
+#[test]
 fn without_its_state_a_node_is_another() {
     let mut net = saving(2, 2);
     let id = net.nodes[1].state.id().clone();

@@ -183,7 +183,9 @@ macro_rules! suite {
                 disconnecting_lasts
                 garbage_ends_its_link_only
                 a_stream_of_any_kind_can_be_attached;
-            restart: a_store_that_holds_something_else_is_refused_and_kept;
+            restart: a_socket_with_a_store_goes_on_where_it_was
+                what_was_sent_before_a_restart_arrives_after_it
+                a_store_that_holds_something_else_is_refused_and_kept;
             volume: a_payload_of_1_mib_arrives
                 a_payload_of_1_mib_arrives_over_tls
                 a_payload_of_1_mib_arrives_over_websocket

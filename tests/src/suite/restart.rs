@@ -76,8 +76,9 @@ pub async fn what_was_sent_before_a_restart_arrives_after_it<R: Runtime>(stage: 
     let bob = stored(&stage, &place).await;
     bob.broadcast("to nobody").expect("there is room");
     bob.close().await;
-    let bob = stored(&stage, &place).await;
+    // She is there before he is back: what is sent before a node is made is not for it.
     let alice = stage.node().await;
+    let bob = stored(&stage, &place).await;
     link(&bob, &alice).await;
     assert_eq!(text(&alice).await, "to nobody");
 }
