@@ -15,6 +15,9 @@ pub(crate) struct Outbox {
     frames: VecDeque<Queued>,
     /// The bytes in `frames`.
     len: usize,
+    /// How many of them are of a frame that is longer than the limit. It was taken when there was room, and what comes behind it
+    /// is not to be refused for its length.
+    long: usize,
     credit: usize,
     /// Whether the first of `frames` has lost its beginning to an earlier chunk.
     begun: bool,
@@ -25,6 +28,8 @@ struct Queued {
     bytes: Bytes,
     /// The length of the whole frame.
     frame_len: usize,
+    /// Whether its bytes are counted in `long`.
+    is_long: bool,
     send: Option<SendId>,
 }
 
@@ -50,20 +55,27 @@ impl Outbox {
             limit,
             frames: VecDeque::new(),
             len: 0,
+            long: 0,
             credit: 0,
             begun: false,
         }
     }
 
-    /// Adds a frame. The last one may exceed the limit: what is within it when a frame comes has room for that frame.
+    /// Adds a frame. The last one may exceed the limit: what is within it when a frame comes has room for that frame. One that is
+    /// longer than the limit does not count for those behind it.
     pub(crate) fn push(&mut self, frame: Bytes, send: Option<SendId>) -> Result<(), Overflow> {
-        if self.len > self.limit {
+        if self.len - self.long > self.limit {
             return Err(Overflow { limit: self.limit });
         }
         self.len += frame.len();
+        let is_long = self.long == 0 && frame.len() > self.limit;
+        if is_long {
+            self.long = frame.len();
+        }
         self.frames.push_back(Queued {
             frame_len: frame.len(),
             bytes: frame,
+            is_long,
             send,
         });
         Ok(())
@@ -99,6 +111,9 @@ impl Outbox {
             return None;
         }
         let bytes = first.bytes.split_to(allowed);
+        if first.is_long {
+            self.long -= allowed;
+        }
         let is_whole = first.bytes.is_empty();
         let done = is_whole.then_some((first.frame_len, first.send));
         if is_whole {
@@ -141,6 +156,8 @@ impl Outbox {
         let keep = usize::from(self.begun);
         let dropped = self.frames.split_off(keep.min(self.frames.len()));
         self.len = self.frames.iter().map(|frame| frame.bytes.len()).sum();
+        let long = self.frames.iter().filter(|frame| frame.is_long);
+        self.long = long.map(|frame| frame.bytes.len()).sum();
         dropped.into_iter().filter_map(|frame| frame.send).collect()
     }
 
@@ -153,8 +170,11 @@ impl Outbox {
         let len: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();
         debug_assert_eq!(len, self.len, "the byte count is that of the queue");
         debug_assert!(
-            self.len - self.frames.back().map_or(0, |last| last.bytes.len()) <= self.limit,
-            "only the last frame may be over the limit"
+            self.frames.back().is_none_or(|last| {
+                let last = if last.is_long { 0 } else { last.bytes.len() };
+                self.len - self.long - last <= self.limit
+            }),
+            "only the last frame, and a long one, may be over the limit"
         );
     }
 }
@@ -222,19 +242,43 @@ mod tests {
     fn the_limit_holds_but_for_the_last_frame() {
         let mut outbox = Outbox::new(100);
         assert!(outbox.fits(500), "alone");
-        outbox.push(frame(500), None).unwrap();
-        assert_eq!(outbox.push(frame(1), None), Err(Overflow { limit: 100 }));
-        outbox.grant(1000);
-        drain(&mut outbox, false);
         for (len, fits, expected) in [
             (60, true, Ok(())),
             (40, true, Ok(())),
-            (300, false, Ok(())),
+            (99, false, Ok(())),
             (1, false, Err(Overflow { limit: 100 })),
         ] {
             assert_eq!(outbox.fits(len), fits, "{len} more");
             assert_eq!(outbox.push(frame(len), None), expected, "{len} more");
         }
+        outbox.check_invariants();
+    }
+
+    #[test]
+    fn what_comes_behind_a_frame_over_the_limit_has_the_limit_to_itself() {
+        let mut outbox = Outbox::new(100);
+        for (len, expected) in [
+            (60, Ok(())),
+            (500, Ok(())),
+            (40, Ok(())),
+            // The second of the long ones counts.
+            (500, Ok(())),
+            (1, Err(Overflow { limit: 100 })),
+        ] {
+            assert_eq!(outbox.push(frame(len), None), expected, "{len} more");
+        }
+        outbox.check_invariants();
+        outbox.grant(300);
+        drain(&mut outbox, false);
+        outbox.check_invariants();
+        let refused = outbox.push(frame(1), None);
+        assert_eq!(refused, Err(Overflow { limit: 100 }));
+        outbox.grant(300);
+        drain(&mut outbox, false);
+        assert!(outbox.push(frame(1), None).is_err(), "the second is there");
+        outbox.grant(500);
+        drain(&mut outbox, false);
+        assert_eq!(outbox.push(frame(100), None), Ok(()));
         outbox.check_invariants();
     }
 
