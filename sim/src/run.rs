@@ -30,16 +30,19 @@ pub struct Options {
     pub has_epilogue: bool,
     /// The longest time that the network may take to form.
     pub forms_within: Duration,
+    /// Whether the run ends as soon as something is violated: for those who only ask whether anything is.
+    pub stops_at_violation: bool,
 }
 
 impl Default for Options {
-    /// Not traced, effects not demanded, with probe and quiet time, and a minute to form.
+    /// Not traced, effects not demanded, with probe and quiet time, a minute to form, and to the end whatever happens.
     fn default() -> Self {
         Self {
             is_traced: false,
             is_effect_demanded: false,
             has_epilogue: true,
             forms_within: s(60),
+            stops_at_violation: false,
         }
     }
 }
@@ -56,6 +59,13 @@ impl Options {
     #[must_use]
     pub const fn demanding_effects(mut self) -> Self {
         self.is_effect_demanded = true;
+        self
+    }
+
+    /// The same, and the run ends as soon as something is violated.
+    #[must_use]
+    pub const fn stopping(mut self) -> Self {
+        self.stops_at_violation = true;
         self
     }
 }
@@ -184,18 +194,27 @@ impl<'a, N: Node> Run<'a, N> {
         self.world.phase("storm");
         let end = self.world.begin_storm();
         self.advance(end);
+        if self.is_over() {
+            return;
+        }
         self.world.phase("converge");
         self.end_storm();
         self.converge();
-        if self.options.has_epilogue {
+        if self.options.has_epilogue && !self.is_over() {
             self.world.phase("probe");
             self.probe();
             self.world.phase("quiet");
             self.listen();
         }
-        if self.options.is_effect_demanded {
+        if self.options.is_effect_demanded && !self.is_over() {
             self.demand_effects();
         }
+    }
+
+    /// Returns whether nobody wants to know more.
+    fn is_over(&self) -> bool {
+        let is_clean = self.judge.violations().is_empty() && self.others.is_empty();
+        self.options.stops_at_violation && !is_clean
     }
 
     /// Waits until the network is one, or has had enough time for it.
@@ -203,7 +222,7 @@ impl<'a, N: Node> Run<'a, N> {
         let end = self.world.now().after(self.options.forms_within);
         let expected = self.world.nodes() as usize;
         let step = if expected > 1000 { s(5) } else { s(1) };
-        while self.world.now() < end {
+        while self.world.now() < end && !self.is_over() {
             self.advance(self.world.now().after(step));
             let is_up = self.world.lives().len() >= expected.min(2);
             if is_up && self.is_one() {
@@ -237,7 +256,7 @@ impl<'a, N: Node> Run<'a, N> {
 
     /// Lets time pass, and shows those who judge what happens.
     fn advance(&mut self, until: Time) {
-        while self.world.now() < until {
+        while self.world.now() < until && !self.is_over() {
             let next = self.world.now().after(SLICE).min(until);
             if self.options.is_traced {
                 // What is found stands where it was found.
@@ -378,7 +397,7 @@ impl<'a, N: Node> Run<'a, N> {
     fn converge(&mut self) {
         let start = self.world.now();
         let end = start.after(self.promise.heals_within);
-        while self.world.now() < end {
+        while self.world.now() < end && !self.is_over() {
             self.advance(self.world.now().after(s(1)).min(end));
             // Of a connection that just opens or closes the two ends say different things.
             if self.judge.outstanding() == 0
@@ -389,6 +408,9 @@ impl<'a, N: Node> Run<'a, N> {
                 self.converged = Some(self.world.now().since(start));
                 break;
             }
+        }
+        if self.is_over() {
+            return;
         }
         let now = self.world.now();
         let (statuses, pairs) = (self.world.statuses(), self.pairs());
@@ -447,13 +469,13 @@ impl<'a, N: Node> Run<'a, N> {
         }
         let end = since.after(self.promise.heals_within);
         self.show();
-        while self.world.now() < end {
+        while self.world.now() < end && !self.is_over() {
             self.advance(self.world.now().after(s(1)).min(end));
             if self.judge.is_heard(since) && self.world.is_all_handed_in() {
                 break;
             }
         }
-        if lives.len() <= 1000 {
+        if lives.len() <= 1000 && !self.is_over() {
             self.judge.check_probe(self.world.now(), since);
         }
         self.trace_violations();
@@ -464,12 +486,15 @@ impl<'a, N: Node> Run<'a, N> {
         // What is slow may still bring to some what they have from others.
         let end = self.world.now().after(self.promise.heals_within);
         self.advance(self.world.now().after(REST));
-        while self.world.now() < end && self.is_busy() {
+        while self.world.now() < end && self.is_busy() && !self.is_over() {
             self.advance(self.world.now().after(s(5)));
         }
         let before = self.world.conn_views();
         let start = self.world.now();
         self.advance(start.after(QUIET));
+        if self.is_over() {
+            return;
+        }
         let traffic: Vec<LinkTraffic> = self
             .world
             .conn_views()
