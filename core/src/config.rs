@@ -340,8 +340,10 @@ impl Default for Config {
             beacon_interval: Duration::from_secs(30),
             compression: Method::built().collect(),
             min_compress_len: 256,
-            #[cfg(feature = "sabotage")]
+            #[cfg(all(feature = "sabotage", not(test)))]
             sabotage: None,
+            #[cfg(all(feature = "sabotage", test))]
+            sabotage: crate::tests::planted::planted(),
         }
     }
 }

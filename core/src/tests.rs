@@ -11,12 +11,15 @@ mod chaos;
 mod clocks;
 mod delivery;
 mod duplicates;
+mod held;
 mod instruments;
 mod letters;
 mod limits;
 mod membership;
 mod net;
 mod network;
+#[cfg(feature = "sabotage")]
+pub(crate) mod planted;
 mod pressure;
 mod properties;
 mod quirks_greeting;

@@ -36,7 +36,7 @@ fn fault_after(bytes: &[u8]) -> PeerFault {
 }
 
 #[test]
-fn a_length_prefix_over_the_limit() {
+pub(super) fn a_length_prefix_over_the_limit() {
     let limit = Config::default().max_frame_len;
     let len = limit + 1;
     let prefix = u32::try_from(len).unwrap().to_be_bytes();
@@ -49,14 +49,14 @@ fn a_length_prefix_over_the_limit() {
 }
 
 #[test]
-fn a_checksum_mismatch() {
+pub(super) fn a_checksum_mismatch() {
     let mut frame = Legacy::py2p("Culprit").broadcast("hello");
     *frame.last_mut().unwrap() ^= 1;
     assert_eq!(fault_after(&frame), PeerFault::Checksum);
 }
 
 #[test]
-fn malformed_msgpack() {
+pub(super) fn malformed_msgpack() {
     for (packed, fault) in [
         (&[0x94, 0, 1][..], MsgpackFault::Truncated),
         (&[0x95, 0, 1, 2, 0, 0xc1], MsgpackFault::Reserved),
@@ -177,7 +177,7 @@ fn a_handshake_for_another_network() {
 }
 
 #[test]
-fn no_handshake_in_time() {
+pub(super) fn no_handshake_in_time() {
     let mut solo = Solo::new();
     let accepted = solo.accept();
     let dialed = solo.dial("10.0.0.9:4444");
@@ -195,7 +195,7 @@ fn no_handshake_in_time() {
 }
 
 #[test]
-fn half_a_frame_for_too_long() {
+pub(super) fn half_a_frame_for_too_long() {
     // A byte now and then does not hold the link.
     let mut solo = Solo::new();
     let link = solo.py2p("P");

@@ -18,7 +18,7 @@ fn skews(events: &[Event]) -> Vec<(String, i64)> {
 }
 
 #[test]
-fn native_nodes_deliver_all_whatever_their_clocks_say() {
+pub(super) fn native_nodes_deliver_all_whatever_their_clocks_say() {
     let offsets = [YEAR, -YEAR, 0, 59, -61, YEAR / 2];
     let mut net = Net::new(0, 1);
     for offset in offsets {
@@ -97,7 +97,7 @@ fn a_small_difference_and_a_relayed_message_tell_nothing() {
 }
 
 #[test]
-fn our_own_clock_that_is_set_is_told_at_once() {
+pub(super) fn our_own_clock_that_is_set_is_told_at_once() {
     let mut solo = Solo::new();
     solo.py2p("P");
     solo.take_events();
@@ -112,7 +112,7 @@ fn our_own_clock_that_is_set_is_told_at_once() {
 }
 
 #[test]
-fn a_legacy_neighbour_whose_clock_is_ahead_gets_whispers() {
+pub(super) fn a_legacy_neighbour_whose_clock_is_ahead_gets_whispers() {
     let mut solo = Solo::new();
     let mut peer = Legacy::py2p("P");
     peer.time = EPOCH + 100;

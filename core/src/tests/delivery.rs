@@ -40,7 +40,7 @@ fn chain(count: usize, seed: u8, adapt: impl Fn(&mut Config)) -> Net {
 }
 
 #[test]
-fn what_is_sent_without_a_neighbour_arrives_when_there_is_one() {
+pub(super) fn what_is_sent_without_a_neighbour_arrives_when_there_is_one() {
     let mut net = Net::new(2, 1);
     for n in 0..10 {
         net.broadcast(0, &format!("early {n}"));
@@ -52,7 +52,7 @@ fn what_is_sent_without_a_neighbour_arrives_when_there_is_one() {
 }
 
 #[test]
-fn what_no_log_could_hold_is_too_long_and_not_waited_for() {
+pub(super) fn what_no_log_could_hold_is_too_long_and_not_waited_for() {
     let mut net = Net::with(1, 1, |_, config| config.log_len = 1 << 16);
     let send = |net: &mut Net, len| {
         let payload = vec![7; len];
@@ -70,7 +70,7 @@ fn what_no_log_could_hold_is_too_long_and_not_waited_for() {
 }
 
 #[test]
-fn what_a_node_asked_for_is_no_flood() {
+pub(super) fn what_a_node_asked_for_is_no_flood() {
     let mut net = Net::new(2, 1);
     let count = u64::from(Config::default().max_control_rate) * 2;
     for n in 0..count {
@@ -132,7 +132,7 @@ fn a_partition_of_an_hour_heals_without_a_loss() {
 }
 
 #[test]
-fn each_senders_order_holds_across_cuts() {
+pub(super) fn each_senders_order_holds_across_cuts() {
     for seed in 0..10 {
         let mut net = chain(6, seed, |_| {});
         for round in 0..30 {
@@ -163,7 +163,7 @@ fn each_senders_order_holds_across_cuts() {
 }
 
 #[test]
-fn a_node_that_joins_gets_what_is_sent_from_then_on() {
+pub(super) fn a_node_that_joins_gets_what_is_sent_from_then_on() {
     let mut net = chain(3, 3, |_| {});
     for n in 0..20 {
         net.broadcast(0, &format!("{n}"));
@@ -211,7 +211,7 @@ fn a_node_that_is_newer_than_a_message_carries_it_to_those_that_lack_it() {
 }
 
 #[test]
-fn what_nobody_has_any_more_is_a_gap_that_says_so() {
+pub(super) fn what_nobody_has_any_more_is_a_gap_that_says_so() {
     let mut net = chain(2, 1, |config| config.log_count = 64);
     net.broadcast(0, "first");
     net.run(SECOND * 2);
@@ -241,7 +241,7 @@ fn what_nobody_has_any_more_is_a_gap_that_says_so() {
 }
 
 #[test]
-fn a_ticket_tells_how_far_a_message_is() {
+pub(super) fn a_ticket_tells_how_far_a_message_is() {
     let mut net = Net::new(3, 1);
     let ticket = net.with_state(0, |state, now| state.broadcast("news", now).unwrap());
     let spread = |net: &Net| net.nodes[0].state.spread(&ticket);
@@ -257,7 +257,7 @@ fn a_ticket_tells_how_far_a_message_is() {
 }
 
 #[test]
-fn nothing_is_said_when_there_is_nothing_to_say() {
+pub(super) fn nothing_is_said_when_there_is_nothing_to_say() {
     let mut net = chain(4, 1, |_| {});
     for n in 0..50 {
         net.broadcast(n % 4, "busy");

@@ -33,7 +33,7 @@ fn duplicate_links_py2p_when_ours_is_preferred() {
 }
 
 #[test]
-fn duplicate_links_py2p_when_its_own_is_preferred() {
+pub(super) fn duplicate_links_py2p_when_its_own_is_preferred() {
     let peer = Legacy::py2p(HIGH);
     let (mut solo, ours, theirs) = crossed(&peer);
     assert!(
@@ -119,7 +119,7 @@ fn duplicate_links_js2p() {
 }
 
 #[test]
-fn connecting_to_a_linked_py2p_by_another_name_says_duplicate_and_leaves_it_in_peace() {
+pub(super) fn connecting_to_a_linked_py2p_by_another_name_says_duplicate_and_leaves_it_in_peace() {
     let mut solo = Solo::new();
     solo.py2p("P");
     solo.take_events();

@@ -51,7 +51,7 @@ fn outcomes(net: &Net, n: usize) -> Vec<(SendId, SendOutcome)> {
 }
 
 #[test]
-fn a_node_that_cannot_be_dialled_and_never_said_anything_is_reached() {
+pub(super) fn a_node_that_cannot_be_dialled_and_never_said_anything_is_reached() {
     let mut net = chain(6, 1);
     let dials = net.dials;
     let there = send(&mut net, 0, 5, "are you there");
@@ -68,7 +68,7 @@ fn a_node_that_cannot_be_dialled_and_never_said_anything_is_reached() {
 }
 
 #[test]
-fn a_message_that_loses_its_way_finds_another() {
+pub(super) fn a_message_that_loses_its_way_finds_another() {
     // A ring: 0 to 3 by 1, 2, or by 5, 4.
     for seed in 0..20 {
         let mut net = thin(7, seed);
@@ -93,7 +93,7 @@ fn a_message_that_loses_its_way_finds_another() {
 }
 
 #[test]
-fn a_way_that_dies_without_a_word_is_given_up_for_another() {
+pub(super) fn a_way_that_dies_without_a_word_is_given_up_for_another() {
     let mut net = thin(7, 3);
     for n in 1..6 {
         net.connect(n, n - 1).unwrap();
@@ -152,7 +152,7 @@ fn noise(len: usize) -> String {
 }
 
 #[test]
-fn a_long_message_goes_over_many_links() {
+pub(super) fn a_long_message_goes_over_many_links() {
     let mut net = chain(5, 4);
     let long = noise(1 << 20);
     let sent = send(&mut net, 0, 4, &long);
@@ -179,7 +179,7 @@ fn a_long_message_goes_over_many_links() {
 }
 
 #[test]
-fn many_messages_at_once_all_arrive_or_are_refused_at_the_call() {
+pub(super) fn many_messages_at_once_all_arrive_or_are_refused_at_the_call() {
     let mut net = chain(3, 5);
     let mut accepted = 0;
     let to = net.nodes[2].state.id().clone();
@@ -234,7 +234,7 @@ fn letters(solo: &mut Solo, link: LinkId) -> Vec<Letter> {
 }
 
 #[test]
-fn a_legacy_neighbour_gets_a_letters_message_as_a_whisper_once() {
+pub(super) fn a_legacy_neighbour_gets_a_letters_message_as_a_whisper_once() {
     let mut solo = Solo::new();
     let own = solo.state.id().clone();
     let legacy = solo.py2p("P");
@@ -276,7 +276,7 @@ fn a_legacy_neighbour_gets_a_letters_message_as_a_whisper_once() {
 }
 
 #[test]
-fn nothing_of_letters_goes_to_who_does_not_know_them() {
+pub(super) fn nothing_of_letters_goes_to_who_does_not_know_them() {
     let mut solo = Solo::new();
     let old = solo.native("Old");
     let legacy = solo.js2p("J");
@@ -304,7 +304,7 @@ fn nothing_of_letters_goes_to_who_does_not_know_them() {
 }
 
 #[test]
-fn a_letter_that_claims_to_be_of_another_author_or_to_be_a_broadcast_is_refused() {
+pub(super) fn a_letter_that_claims_to_be_of_another_author_or_to_be_a_broadcast_is_refused() {
     let mut solo = Solo::new();
     let own = solo.state.id().clone();
     let link = solo.carrier("N");
@@ -354,7 +354,7 @@ fn a_letter_that_claims_to_be_of_another_author_or_to_be_a_broadcast_is_refused(
 }
 
 #[test]
-fn letters_do_not_go_round_for_ever() {
+pub(super) fn letters_do_not_go_round_for_ever() {
     let mut solo = Solo::new();
     let a = solo.carrier("A");
     let b = solo.carrier("B");

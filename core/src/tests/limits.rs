@@ -38,7 +38,7 @@ fn a_flood_of_connections_is_refused_beyond_the_pending_limit() {
 }
 
 #[test]
-fn links_are_bounded_whoever_dials() {
+pub(super) fn links_are_bounded_whoever_dials() {
     let mut solo = Solo::with(Config {
         max_links: 4,
         ..config()
@@ -55,7 +55,7 @@ fn links_are_bounded_whoever_dials() {
 }
 
 #[test]
-fn credit_is_never_exceeded() {
+pub(super) fn credit_is_never_exceeded() {
     let mut solo = Solo::new();
     let link = solo.accept_without_credit();
     solo.feed(link, &Legacy::native("N").hello());
@@ -106,7 +106,7 @@ fn own_messages_are_refused_when_the_log_is_full_of_them_and_room_is_announced()
 }
 
 #[test]
-fn a_link_that_takes_nothing_costs_its_queue_and_gets_all_in_the_end() {
+pub(super) fn a_link_that_takes_nothing_costs_its_queue_and_gets_all_in_the_end() {
     let limit = 16 << 10;
     let mut solo = Solo::with(Config {
         link_queue_limit: limit,
@@ -135,7 +135,7 @@ fn a_link_that_takes_nothing_costs_its_queue_and_gets_all_in_the_end() {
 }
 
 #[test]
-fn control_messages_do_not_wait_in_the_log_and_are_bounded_all_the_same() {
+pub(super) fn control_messages_do_not_wait_in_the_log_and_are_bounded_all_the_same() {
     let limit = 16 << 10;
     let mut solo = Solo::with(Config {
         link_queue_limit: limit,
@@ -171,7 +171,7 @@ fn inputs_that_name_what_is_gone_are_ignored() {
 }
 
 #[test]
-fn shutting_down_flushes_within_its_time_and_is_the_end() {
+pub(super) fn shutting_down_flushes_within_its_time_and_is_the_end() {
     let mut solo = Solo::new();
     let quick = solo.native("Quick");
     let stuck = solo.accept_without_credit();

@@ -14,7 +14,7 @@ fn seeds(count: u16) -> Vec<Address> {
 }
 
 #[test]
-fn seeds_are_tried_together_and_the_surplus_is_dropped_once_there_is_a_link() {
+pub(super) fn seeds_are_tried_together_and_the_surplus_is_dropped_once_there_is_a_link() {
     let mut solo = Solo::with(Config {
         seeds: seeds(40),
         ..config()
@@ -31,7 +31,7 @@ fn seeds_are_tried_together_and_the_surplus_is_dropped_once_there_is_a_link() {
 }
 
 #[test]
-fn a_cold_address_is_probed_every_15_to_30_seconds_whatever_its_backoff() {
+pub(super) fn a_cold_address_is_probed_every_15_to_30_seconds_whatever_its_backoff() {
     let mut solo = Solo::with(Config {
         seeds: seeds(1),
         ..config()
@@ -70,7 +70,7 @@ fn a_cold_address_is_probed_every_15_to_30_seconds_whatever_its_backoff() {
 }
 
 #[test]
-fn addresses_are_bounded_and_age() {
+pub(super) fn addresses_are_bounded_and_age() {
     let mut solo = Solo::with(Config {
         max_addresses: 10,
         address_age: SECOND * 3600,

@@ -19,7 +19,7 @@ fn chain(count: usize, seed: u8) -> Net {
 }
 
 #[test]
-fn a_broadcast_reaches_every_participant_once() {
+pub(super) fn a_broadcast_reaches_every_participant_once() {
     let mut net = chain(12, 1);
     for from in 0..12 {
         net.broadcast(from, &format!("from {from}"));
@@ -36,7 +36,7 @@ fn a_broadcast_reaches_every_participant_once() {
 }
 
 #[test]
-fn what_is_sent_from_the_moment_that_a_node_has_joined_reaches_it() {
+pub(super) fn what_is_sent_from_the_moment_that_a_node_has_joined_reaches_it() {
     for seed in 0..50 {
         let mut net = Net::new(3, seed);
         net.connect(1, 0).unwrap();
@@ -62,7 +62,7 @@ fn what_is_sent_from_the_moment_that_a_node_has_joined_reaches_it() {
 }
 
 #[test]
-fn a_node_that_joins_by_one_other_finds_more() {
+pub(super) fn a_node_that_joins_by_one_other_finds_more() {
     let mut net = Net::new(6, 2);
     for n in 1..6 {
         net.connect(n, 0).unwrap();
@@ -76,7 +76,7 @@ fn a_node_that_joins_by_one_other_finds_more() {
 }
 
 #[test]
-fn simultaneous_dials_leave_exactly_one_link() {
+pub(super) fn simultaneous_dials_leave_exactly_one_link() {
     for seed in 0..50 {
         let mut net = Net::new(2, seed);
         let dials = [net.connect(0, 1).unwrap(), net.connect(1, 0).unwrap()];
@@ -134,7 +134,7 @@ fn many_simultaneous_dials_leave_exactly_one_link_per_pair() {
 }
 
 #[test]
-fn dialling_ourselves_by_another_name_is_found_out() {
+pub(super) fn dialling_ourselves_by_another_name_is_found_out() {
     let mut net = Net::with(1, 3, |_, config| {
         config.advertised = Some(address("10.9.9.9:1"))
     });
@@ -158,7 +158,7 @@ fn dialling_ourselves_by_another_name_is_found_out() {
 }
 
 #[test]
-fn dialling_a_neighbour_again_says_duplicate() {
+pub(super) fn dialling_a_neighbour_again_says_duplicate() {
     let mut net = chain(2, 4);
     let peer = net.nodes[0].state.id().clone();
     assert_eq!(net.connect(1, 0), Err(ConnectError::Duplicate(peer)));
@@ -190,7 +190,7 @@ fn dialling_a_neighbour_again_says_duplicate() {
 }
 
 #[test]
-fn another_subnet_is_turned_away_on_both_sides() {
+pub(super) fn another_subnet_is_turned_away_on_both_sides() {
     let mut net = Net::with(2, 5, |n, config| {
         config.protocol = Protocol::new(format!("net {n}"), Encryption::Plaintext);
     });
@@ -217,7 +217,7 @@ fn another_subnet_is_turned_away_on_both_sides() {
 }
 
 #[test]
-fn a_lost_link_is_made_again_and_the_events_tell() {
+pub(super) fn a_lost_link_is_made_again_and_the_events_tell() {
     let mut net = chain(2, 6);
     for _ in 0..3 {
         net.nodes[1].events.clear();
@@ -247,7 +247,7 @@ fn a_lost_link_is_made_again_and_the_events_tell() {
 }
 
 #[test]
-fn a_seed_that_is_down_at_first_is_joined_when_it_comes_up() {
+pub(super) fn a_seed_that_is_down_at_first_is_joined_when_it_comes_up() {
     let place = address("10.1.0.2:4444");
     let mut net = Net::with(1, 7, |_, config| {
         config.seeds = vec![address("10.1.0.2:4444")]
@@ -283,7 +283,7 @@ fn the_death_of_the_node_in_the_middle_is_survived() {
 }
 
 #[test]
-fn a_link_that_an_application_ends_stays_ended_on_both_sides() {
+pub(super) fn a_link_that_an_application_ends_stays_ended_on_both_sides() {
     let mut net = chain(2, 13);
     let other = net.nodes[0].state.id().clone();
     net.with_state(1, |state, now| state.disconnect(&other, now))
@@ -306,7 +306,7 @@ fn a_link_that_an_application_ends_stays_ended_on_both_sides() {
 }
 
 #[test]
-fn a_node_that_leaves_is_looked_for_in_case_it_comes_back() {
+pub(super) fn a_node_that_leaves_is_looked_for_in_case_it_comes_back() {
     let mut net = chain(2, 14);
     net.with_state(0, MeshState::shutdown);
     net.run(SECOND * 5);
@@ -341,7 +341,7 @@ fn two_islands(seed: u8) -> Net {
 }
 
 #[test]
-fn islands_that_are_content_find_each_other() {
+pub(super) fn islands_that_are_content_find_each_other() {
     for seed in 0..5 {
         let mut net = two_islands(seed);
         assert!(net.links().keys().all(|(a, b)| (*a < 10) == (*b < 10)));
@@ -357,7 +357,7 @@ fn islands_that_are_content_find_each_other() {
 }
 
 #[test]
-fn probes_within_an_island_leave_no_trace() {
+pub(super) fn probes_within_an_island_leave_no_trace() {
     let mut net = two_islands(7);
     let links = net.links();
     for node in &mut net.nodes {
@@ -389,7 +389,7 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
-fn an_end_that_is_gone_without_a_word_is_noticed_and_a_quiet_one_stays() {
+pub(super) fn an_end_that_is_gone_without_a_word_is_noticed_and_a_quiet_one_stays() {
     let mut net = chain(3, 12);
     net.run(SECOND * 600);
     assert_eq!(net.links().len(), 6, "a ping now and then is enough");

@@ -51,7 +51,7 @@ fn repair_and_what_is_new_share_a_link() {
 }
 
 #[test]
-fn a_stuck_link_costs_the_same_however_long_it_is_stuck() {
+pub(super) fn a_stuck_link_costs_the_same_however_long_it_is_stuck() {
     let mut solo = Solo::with(Config {
         // Both would end the link.
         stall_timeout: SECOND * 100_000,

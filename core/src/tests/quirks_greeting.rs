@@ -244,7 +244,7 @@ fn request_for_peers() {
 }
 
 #[test]
-fn peers_to_py2p_and_peers_to_js2p() {
+pub(super) fn peers_to_py2p_and_peers_to_js2p() {
     let mut solo = Solo::new();
     for (n, peer) in ["P", "J", "N"].into_iter().enumerate() {
         let link = solo.accept();
@@ -278,7 +278,7 @@ fn peers_to_py2p_and_peers_to_js2p() {
 }
 
 #[test]
-fn closing_a_link_that_py2p_dialled() {
+pub(super) fn closing_a_link_that_py2p_dialled() {
     // It always gets our handshake first, whatever the reason.
     let mut solo = Solo::new();
     let silent = solo.accept();
@@ -333,7 +333,7 @@ fn address_nil() {
 }
 
 #[test]
-fn any_closed_connection_leaving_node() {
+pub(super) fn any_closed_connection_leaving_node() {
     // A lost py2p is dialled again; the others keep their links, and hear no more of it than one
     // request for peers.
     let mut solo = Solo::new();

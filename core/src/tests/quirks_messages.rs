@@ -24,7 +24,7 @@ fn odd(main: Value, sender: Value, time: Value, sub_flag: Value) -> Vec<u8> {
 }
 
 #[test]
-fn exactly_4_bytes_left() {
+pub(super) fn exactly_4_bytes_left() {
     // Towards py2p every frame is a multiple of 8 bytes long, also one that is cut by credit.
     let mut solo = Solo::new();
     let link = solo.accept_without_credit();
@@ -127,7 +127,7 @@ fn frame_size() {
 }
 
 #[test]
-fn broadcast_on_several_links() {
+pub(super) fn broadcast_on_several_links() {
     let mut solo = Solo::new();
     let links = [solo.py2p("P"), solo.native("N")];
     let id = solo.state.broadcast("one", solo.now).unwrap();
@@ -140,7 +140,7 @@ fn broadcast_on_several_links() {
 }
 
 #[test]
-fn identical_payload_in_one_second() {
+pub(super) fn identical_payload_in_one_second() {
     let mut solo = Solo::new();
     let link = solo.py2p("P");
     let ids = [(); 5].map(|()| solo.state.broadcast("fire", solo.now).unwrap());
@@ -234,7 +234,7 @@ fn sender_nil() {
 }
 
 #[test]
-fn relay_excludes() {
+pub(super) fn relay_excludes() {
     let mut solo = Solo::new();
     let origin = solo.py2p("Origin");
     let neighbour = solo.native("Neighbour");
@@ -248,7 +248,7 @@ fn relay_excludes() {
 }
 
 #[test]
-fn relay_bytes() {
+pub(super) fn relay_bytes() {
     // Odd widths, a float time, trailing bytes: the very bytes go on, with the same id.
     let (mut solo, from, to) = between_two();
     let odd: &[u8] = &[

@@ -111,7 +111,7 @@ fn what_waits_for_a_legacy_peer_until_it_is_too_old_goes_out_as_a_whisper() {
 
 /// Found by a py2p that was halted before it had answered anything.
 #[test]
-fn a_peer_that_was_taken_for_mute_and_answers_after_all_gets_what_follows() {
+pub(super) fn a_peer_that_was_taken_for_mute_and_answers_after_all_gets_what_follows() {
     let mut solo = Solo::new();
     let link = solo.py2p("P");
     let peer = Legacy::py2p("P");

@@ -147,7 +147,7 @@ fn request(wanted: &str, form: IdForm) -> RequestNode {
 }
 
 #[test]
-fn reply_to_a_distant_sender_of_py2p_on_2_7_is_answered() {
+pub(super) fn reply_to_a_distant_sender_of_py2p_on_2_7_is_answered() {
     // The answer names the node as the question did, and goes back on the link it came from.
     let mut solo = Solo::new();
     let wanted = solo.js2p("Wanted");

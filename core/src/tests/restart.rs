@@ -101,7 +101,7 @@ fn what_came_in_the_first_moments_of_a_node_is_there_for_its_next_life() {
 }
 
 #[test]
-fn without_its_state_a_node_is_another() {
+pub(super) fn without_its_state_a_node_is_another() {
     let mut net = saving(2, 2);
     let id = net.nodes[1].state.id().clone();
     net.broadcast(0, "before");
@@ -111,7 +111,7 @@ fn without_its_state_a_node_is_another() {
 }
 
 #[test]
-fn own_messages_that_nobody_had_are_sent_by_the_next_life() {
+pub(super) fn own_messages_that_nobody_had_are_sent_by_the_next_life() {
     let mut net = Net::with(2, 3, |_, config| config.save_interval = Some(SECOND));
     for n in 0..3 {
         net.broadcast(0, &format!("{n}"));
@@ -342,7 +342,7 @@ fn a_letter_that_comes_again_after_a_restart_is_known() {
 }
 
 #[test]
-fn what_was_acknowledged_beyond_a_hole_outlives_more_than_one_life() {
+pub(super) fn what_was_acknowledged_beyond_a_hole_outlives_more_than_one_life() {
     let mut net = saving(2, 7);
     for n in 1..=3 {
         net.broadcast(1, &format!("{n}"));
