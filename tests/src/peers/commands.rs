@@ -115,6 +115,7 @@ pub struct Flood {
     gap: Duration,
     tag: String,
     flag: Flag,
+    stamped: bool,
 }
 
 impl Flood {
@@ -126,6 +127,7 @@ impl Flood {
             gap: Duration::ZERO,
             tag: "flood".to_owned(),
             flag: Flag::Broadcast,
+            stamped: false,
         }
     }
 
@@ -145,6 +147,17 @@ impl Flood {
     pub fn tag(mut self, tag: &str) -> Self {
         tag.clone_into(&mut self.tag);
         self
+    }
+
+    /// Has each packet say when it is sent, after its number, in microseconds since 1970.
+    pub fn stamped(mut self) -> Self {
+        self.stamped = true;
+        self
+    }
+
+    /// Returns how many messages it is.
+    pub fn count(&self) -> u32 {
+        self.count
     }
 
     /// Sets whom the messages are for.
@@ -255,6 +268,15 @@ impl Peer {
         Ok(self.typed(CommandError::check(answer)?))
     }
 
+    /// Returns how long the messages of [stamped](Flood::stamped) floods took that were counted since it was asked last,
+    /// in microseconds; with [`PeerOptions::stamps`](super::PeerOptions::stamps).
+    #[track_caller]
+    pub fn latencies(&self) -> Result<Vec<u32>, CommandError> {
+        let answer = self.exchange(json!({ "cmd": "latencies" }), self.timeout(), false);
+        let mut answer = CommandError::check(answer)?;
+        Ok(self.typed(answer["micros"].take()))
+    }
+
     /// Sends many messages; returns when the last has been handed to the library. Its pauses
     /// are added to the timeout.
     #[track_caller]
@@ -266,6 +288,7 @@ impl Peer {
             "gap": flood.gap.as_secs_f64(),
             "tag": flood.tag,
             "flag": flood.flag.name(),
+            "stamped": flood.stamped,
         });
         let timeout = self.timeout() + flood.gap * flood.count;
         CommandError::check(self.exchange(command, timeout, true))

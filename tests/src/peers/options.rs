@@ -99,6 +99,12 @@ impl PeerOptions {
         self.arguments(["--quiet"])
     }
 
+    /// Keeps how long messages took that say when they were sent, while they are counted, see
+    /// [`Peer::latencies`](super::Peer::latencies).
+    pub fn stamps(self) -> Self {
+        self.arguments(["--stamps"])
+    }
+
     /// Adds the serialized bytes to each message.
     pub fn raw(self) -> Self {
         self.arguments(["--raw"])
