@@ -125,6 +125,8 @@ fn compare(options: &Options) -> Result<(), String> {
                 lasts: options.lasts,
             };
             results.throughput.push(take_turns(options, &work));
+            // It takes long: what is there must survive a stop.
+            results.write_if(options.writes)?;
         }
     }
     let work = Work {
@@ -141,10 +143,7 @@ fn compare(options: &Options) -> Result<(), String> {
         }
     }
     println!("{results}");
-    if options.writes {
-        results.write().map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    results.write_if(options.writes)
 }
 
 /// Measures all systems, in turns.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,11 +49,15 @@ impl Results {
         }
     }
 
-    /// Writes `RESULTS.md` and `results.svg` beside the crate's `Cargo.toml`.
-    pub(crate) fn write(&self) -> io::Result<()> {
+    /// Writes `RESULTS.md` and `results.svg` beside the crate's `Cargo.toml`, if that is wanted.
+    pub(crate) fn write_if(&self, is_wanted: bool) -> Result<(), String> {
+        if !is_wanted {
+            return Ok(());
+        }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        fs::write(folder.join("RESULTS.md"), self.to_string())?;
-        fs::write(folder.join("results.svg"), plot::svg(self))
+        let table = fs::write(folder.join("RESULTS.md"), self.to_string());
+        let plot = table.and_then(|()| fs::write(folder.join("results.svg"), plot::svg(self)));
+        plot.map_err(|error| format!("{}: {error}", folder.display()))
     }
 
     fn write_throughput(&self, f: &mut fmt::Formatter<'_>, cell: &Cell) -> fmt::Result {
