@@ -9,6 +9,8 @@
 //! * **Per CPU-second** is by the processor time, in the program and in the system, of the process in which all nodes run; of
 //!   py2p and js2p, whose nodes are processes, of all of them.
 //! * **Latency** is from the call that publishes to the application of each receiver, at 200 messages of 64 bytes a second.
+//! * **Arrived** is the mean share of the deliveries due that took place. A round in which nothing arrived, or no network came
+//!   about, counts as none; it has no part in the other figures.
 //! * Each measurement is made in a process of its own, the systems take turns, and what is shown are medians of the rounds.
 //!
 //! What is missing on this machine, python3 or node, is skipped, and said so. `--write` writes `RESULTS.md` and
@@ -150,6 +152,7 @@ fn compare(options: &Options) -> Result<(), String> {
 fn take_turns(options: &Options, work: &Work) -> Cell {
     let mut outcomes = vec![Vec::new(); options.systems.len()];
     let mut skipped = vec![None; options.systems.len()];
+    let mut failed = vec![0; options.systems.len()];
     for round in 0..options.rounds {
         for (number, system) in options.systems.iter().enumerate() {
             let has_latency = work.task == Task::Throughput || *system != System::Bound;
@@ -174,6 +177,8 @@ fn take_turns(options: &Options, work: &Work) -> Cell {
                     eprintln!("{work} round {}: {system}: {error}", round + 1);
                     if error.starts_with("skipped") {
                         skipped[number] = Some(error);
+                    } else {
+                        failed[number] += 1;
                     }
                 }
             }
@@ -182,6 +187,7 @@ fn take_turns(options: &Options, work: &Work) -> Cell {
     Cell {
         work: *work,
         outcomes,
+        failed,
         skipped,
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Cell {
     pub(crate) work: Work,
     /// By system, in the order of [`Results::systems`]; by round.
     pub(crate) outcomes: Vec<Vec<Outcome>>,
+    /// In how many rounds nothing arrived, by system.
+    pub(crate) failed: Vec<u32>,
     /// Why a system was left out.
     pub(crate) skipped: Vec<Option<String>>,
 }
@@ -25,6 +27,13 @@ impl Cell {
     pub(crate) fn median(&self, system: usize, part: impl Fn(&Outcome) -> f64) -> Option<f64> {
         let outcomes = &self.outcomes[system];
         (!outcomes.is_empty()).then(|| median(outcomes.iter().map(part).collect()))
+    }
+
+    /// Returns the mean share of what arrived. A round in which nothing did counts.
+    fn arrived(&self, system: usize) -> f64 {
+        let outcomes = &self.outcomes[system];
+        let sum: f64 = outcomes.iter().map(|outcome| outcome.share).sum();
+        sum / (outcomes.len() as f64 + f64::from(self.failed[system])).max(1.0)
     }
 }
 
@@ -92,7 +101,7 @@ impl Results {
                 "| {system} | {} | {} | {ratio} | {} | {} | {order} | {:.0} |",
                 thousands(rate),
                 thousands(cpu_rate),
-                percent(of(&|o| o.share)),
+                percent(Some(cell.arrived(number))),
                 percent(of(&|o| o.again as f64 / o.delivered.max(1) as f64)),
                 of(&|o| o.memory as f64).unwrap_or_default() / f64::from(1 << 20),
             )?;
@@ -124,7 +133,7 @@ impl Results {
                 f,
                 "| {system} | {p50:.2} | {:.2} | {} | {:.0} |",
                 of(&|o| o.p99_ms).unwrap_or_default(),
-                percent(of(&|o| o.share)),
+                percent(Some(cell.arrived(number))),
                 of(&|o| 1e6 / o.cpu_rate()).unwrap_or_default(),
             )?;
         }
@@ -211,7 +220,6 @@ fn percent(share: Option<f64>) -> String {
     format!("{text} %")
 }
 
-/// Three significant digits are more than such figures are worth.
 fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
