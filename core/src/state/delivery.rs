@@ -164,7 +164,8 @@ impl MeshState {
             carried_age: age,
         };
         self.keep_and_feed(entry, message, now);
-        if age <= self.delivery.nameless_reach(now) {
+        // All that this node says has a name: in its own name somebody else has said it.
+        if *sender != self.id && age <= self.delivery.nameless_reach(now) {
             self.note_unacknowledged_id(packed.id());
             self.deliver(from, packed, sender.clone(), form, time);
         }

@@ -225,6 +225,9 @@ impl MeshState {
                 WireTime::Seconds(time) => time,
                 WireTime::Unusable => return,
             };
+            if sender == self.id {
+                return tracing::debug!(link = id.as_u64(), "a message in our own name: ignored");
+            }
             return self.deliver(id, packed, sender, form, time);
         }
         // What keeps logs alike comes as fast as the messages that it brings, and makes us keep no more than they do.

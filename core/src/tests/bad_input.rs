@@ -286,3 +286,15 @@ fn a_peer_that_claims_another_links_id() {
         assert_eq!(peer.link, victim);
     }
 }
+
+#[test]
+fn a_message_in_our_own_name() {
+    let mut solo = Solo::new();
+    let link = solo.py2p("P");
+    let mut echo = Legacy::py2p("P");
+    echo.id = solo.state.id().as_str().to_owned();
+    solo.feed(link, &echo.whisper("said by nobody"));
+    solo.feed(link, &echo.broadcast("said by nobody"));
+    assert!(solo.texts().is_empty());
+    assert!(solo.is_peer("P"), "who relayed it may know no better");
+}
