@@ -599,9 +599,11 @@ impl MeshState {
 
     /// Sets the deadline of an unfinished frame: one second more for each 4 KiB that came.
     fn watch_half_frame(&mut self, link: LinkId, now: Instant) {
-        let Some(open) = self.links.get(&link) else {
+        let Some(open) = self.links.get_mut(&link) else {
             return;
         };
+        // A long frame on a slow link: the peer is busy, and not silent.
+        open.heard_at = now;
         let partial = open.reader.partial_len();
         if partial == 0 || open.stage == Stage::Closing {
             self.timers.cancel(Timer::HalfFrame(link));

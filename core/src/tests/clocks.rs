@@ -75,7 +75,10 @@ fn a_legacy_clock_that_mutes_us_is_told_at_once_and_once() {
         solo.feed(again, &peer.handshake());
         assert_eq!(skews(&solo.take_events()), [], "it was told");
         // It is set right.
-        solo.pass(SECOND * 121);
+        solo.pass(SECOND * 61);
+        // What it passes on says nothing of its own clock, and keeps the link.
+        solo.feed(again, &Legacy::py2p("Q").broadcast("passed on"));
+        solo.pass(SECOND * 60);
         peer.time = EPOCH + 121;
         solo.feed(again, &peer.whisper("now"));
         let now = skews(&solo.take_events());

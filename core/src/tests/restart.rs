@@ -467,6 +467,8 @@ proptest! {
                     }
                 }
                 Step::Restart(n, back) => {
+                    // Some were made without anything being acknowledged.
+                    accounts[n].note_saves(&net, n);
                     let saves = net.nodes[n].saved.len();
                     let which = saves.saturating_sub(1 + back);
                     let saved = net.nodes[n].saved[which].clone();
