@@ -11,6 +11,8 @@
 //! give the same outputs, byte for byte, on every machine. Most programs will want an adapter instead:
 //! `rs2p-smol` or `rs2p-tokio`.
 //!
+//! What that network guarantees, with each limit and the test that holds it, is in [`guarantees`].
+//!
 //! # The contract
 //!
 //! - Every input is a method that takes the time as its last argument: `handle_*` for what the world
@@ -127,6 +129,9 @@
 
 #[macro_use]
 mod instruments;
+
+#[doc = include_str!("../GUARANTEES.md")]
+pub mod guarantees {}
 
 mod address;
 mod book;

@@ -1,6 +1,6 @@
 //! What the tests across the crates of rs2p share.
 //!
-//! [`bench`] gives networks of real nodes work, and measures what it costs them. [`hub`] is one node and its links, to
+//! [`mod@bench`] gives networks of real nodes work, and measures what it costs them. [`hub`] is one node and its links, to
 //! measure what a message costs it. [`peers`] runs published py2p and js2p nodes as child processes, for tests of what they and
 //! rs2p say to each other. [`real`] plays scenarios of the simulator with real nodes. [`mod@suite`] tests sockets, on whichever
 //! runtime.
