@@ -76,6 +76,8 @@ pub(crate) struct Order {
     pub(crate) delivered: u64,
     /// Until when a neighbour may tell where the stream begins for this node. Nothing is delivered before.
     pub(crate) undecided: Option<Instant>,
+    /// Whether the application got one of its messages: then it gets all that follow, however old they are said to be.
+    pub(crate) has_begun: bool,
 }
 
 /// Messages of a stream that nobody seems to have.

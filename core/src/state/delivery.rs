@@ -99,29 +99,30 @@ impl MeshState {
         };
         let (packed, from, age) = (message.packed, message.from, message.age);
         self.keep_and_feed(entry, message, now);
-        if !self.takes_next(&stream, sequence) {
+        let is_recent = age <= self.delivery.reach(now);
+        let Some(has_begun) = self.takes_next(&stream, sequence, is_recent) else {
             return self.deliver_from(&stream, Some(packed), now);
-        }
-        let is_old = age > self.delivery.reach(now);
-        let is_wanted = !is_old || sabotaged!(self.config, Sabotage::OldDelivered);
-        if is_wanted && stream.origin != self.id {
+        };
+        if (has_begun || sabotaged!(self.config, Sabotage::OldDelivered))
+            && stream.origin != self.id
+        {
             self.deliver_named(packed, name, time, from);
         }
     }
 
     /// Moves the application on by one message, if it is the next one of its stream and none behind it waits for it: that is
-    /// so nearly always, and the log need not be asked. Returns whether it is.
-    fn takes_next(&mut self, stream: &Stream, sequence: u64) -> bool {
+    /// so nearly always, and the log need not be asked. Returns whether the stream has begun for the application, with this
+    /// one at the latest if it is recent; `None` if it is not the next.
+    fn takes_next(&mut self, stream: &Stream, sequence: u64, is_recent: bool) -> Option<bool> {
         let known = self.delivery.frontiers.get(stream);
         let is_last = known.is_some_and(|known| known.upto() == sequence);
         let order = self.delivery.order.get_mut(stream).filter(|order| {
             is_last && order.undecided.is_none() && order.delivered.checked_add(1) == Some(sequence)
         });
-        if let Some(order) = order {
-            order.delivered = sequence;
-            return true;
-        }
-        false
+        let order = order?;
+        order.delivered = sequence;
+        order.has_begun |= is_recent;
+        Some(order.has_begun)
     }
 
     /// Returns whether a bug is planted by which this copy of a message is taken for new.
@@ -254,6 +255,7 @@ impl MeshState {
         let mut order = Order {
             delivered: 0,
             undecided: None,
+            has_begun: false,
         };
         if sabotaged!(self.config, Sabotage::BeginsAnywhere) {
             order.delivered = sequence - 1;
@@ -559,10 +561,24 @@ impl MeshState {
         }
     }
 
-    /// Delivers a message of the log, unless it is older than what the application is to get or its own.
+    /// Delivers a message of the log, unless it is older than what the application is to get or its own. Ages are reckoned by
+    /// whoever carries a message, each a little differently: once a stream has begun, none of it is left out for its age.
     fn deliver_entry(&mut self, entry: &Entry, came: Option<&Packed>, now: Instant) {
-        let is_old = entry.age(now) > self.delivery.reach(now);
-        if (is_old && !sabotaged!(self.config, Sabotage::OldDelivered)) || entry.sender == self.id {
+        let Some(name) = entry.name else {
+            return;
+        };
+        let stream = Stream {
+            origin: entry.sender.clone(),
+            epoch: name.epoch(),
+        };
+        let is_recent = entry.age(now) <= self.delivery.reach(now);
+        let order = self.delivery.order.get_mut(&stream);
+        let has_begun = order.is_some_and(|order| {
+            order.has_begun |= is_recent;
+            order.has_begun
+        });
+        let is_wanted = is_recent || has_begun || sabotaged!(self.config, Sabotage::OldDelivered);
+        if !is_wanted || entry.sender == self.id {
             return;
         }
         let kept;
@@ -577,7 +593,7 @@ impl MeshState {
             // It was parsed when it came.
             return;
         };
-        if let (Some(name), Some(link)) = (entry.name, entry.from) {
+        if let Some(link) = entry.from {
             self.deliver_named(packed, name, entry.time, link);
         }
     }

@@ -135,6 +135,7 @@ impl MeshState {
             let order = Order {
                 delivered: known.upto(),
                 undecided: None,
+                has_begun: false,
             };
             self.delivery.order.insert(stream.clone(), order);
             let beyond = known.beyond().clone();

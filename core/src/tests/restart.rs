@@ -473,7 +473,8 @@ proptest! {
                     let which = saves.saturating_sub(1 + back);
                     let saved = net.nodes[n].saved[which].clone();
                     let account = &mut accounts[n];
-                    let known = account.at_save[which];
+                    // Of what a life acknowledged that was taken back since, nothing is remembered.
+                    let known = account.at_save[which].min(account.acknowledged.len());
                     let done = account.acknowledged[..known].iter().cloned();
                     account.forbidden = done.collect();
                     account.acknowledged.truncate(known);
