@@ -61,6 +61,11 @@ impl Judge {
             self.on_first(at, life, delivery, message);
         } else {
             self.tally.repeated += 1;
+            // Who means harm can say to one, in the author's name, what was for all.
+            let is_replay = delivery.is_private && self.messages.get(message).to.is_none();
+            if is_replay && self.lives.has_hostile {
+                return;
+            }
             self.on_again(at, life, message);
         }
     }
