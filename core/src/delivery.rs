@@ -80,6 +80,16 @@ pub(crate) struct Order {
     pub(crate) has_begun: bool,
 }
 
+impl Order {
+    /// Notes that a message comes next, and whether it is recent enough for the application. Returns whether the application
+    /// gets it: once a stream has begun it gets all that follow. Ages are reckoned by whoever carries a message, each a little
+    /// differently.
+    pub(crate) const fn begin(&mut self, is_recent: bool) -> bool {
+        self.has_begun |= is_recent;
+        self.has_begun
+    }
+}
+
 /// Messages of a stream that nobody seems to have.
 #[derive(Clone, Debug)]
 pub(crate) struct Doomed {

@@ -121,8 +121,7 @@ impl MeshState {
         });
         let order = order?;
         order.delivered = sequence;
-        order.has_begun |= is_recent;
-        Some(order.has_begun)
+        Some(order.begin(is_recent))
     }
 
     /// Returns whether a bug is planted by which this copy of a message is taken for new.
@@ -370,7 +369,7 @@ impl MeshState {
                 && let Some(entry) = self.delivery.log.get(arrival)
             {
                 let entry = entry.clone();
-                self.deliver_entry(&entry, came, now);
+                self.deliver_entry(stream, &entry, came, now);
             }
         }
     }
@@ -427,13 +426,13 @@ impl MeshState {
             self.pass_to(stream, kept.map_or(had_to, |(sequence, _)| sequence));
             let entry = kept.and_then(|(_, arrival)| self.delivery.log.get(arrival));
             if let Some(entry) = entry.cloned() {
-                self.deliver_entry(&entry, None, now);
+                self.deliver_entry(stream, &entry, None, now);
             }
         }
         let waits = self.delivery.order.get(stream);
         if waits.is_some_and(|order| order.delivered < sequence) {
             self.pass_to(stream, sequence);
-            self.deliver_entry(&gone.entry, None, now);
+            self.deliver_entry(stream, &gone.entry, None, now);
         }
     }
 
@@ -561,23 +560,18 @@ impl MeshState {
         }
     }
 
-    /// Delivers a message of the log, unless it is older than what the application is to get or its own. Ages are reckoned by
-    /// whoever carries a message, each a little differently: once a stream has begun, none of it is left out for its age.
-    fn deliver_entry(&mut self, entry: &Entry, came: Option<&Packed>, now: Instant) {
-        let Some(name) = entry.name else {
-            return;
-        };
-        let stream = Stream {
-            origin: entry.sender.clone(),
-            epoch: name.epoch(),
-        };
+    /// Delivers a message of the log, unless it is older than what the application is to get or its own.
+    fn deliver_entry(
+        &mut self,
+        stream: &Stream,
+        entry: &Entry,
+        came: Option<&Packed>,
+        now: Instant,
+    ) {
         let is_recent = entry.age(now) <= self.delivery.reach(now);
-        let order = self.delivery.order.get_mut(&stream);
-        let has_begun = order.is_some_and(|order| {
-            order.has_begun |= is_recent;
-            order.has_begun
-        });
-        let is_wanted = is_recent || has_begun || sabotaged!(self.config, Sabotage::OldDelivered);
+        let order = self.delivery.order.get_mut(stream);
+        let is_wanted = order.map_or(is_recent, |order| order.begin(is_recent))
+            || sabotaged!(self.config, Sabotage::OldDelivered);
         if !is_wanted || entry.sender == self.id {
             return;
         }
@@ -593,7 +587,7 @@ impl MeshState {
             // It was parsed when it came.
             return;
         };
-        if let Some(link) = entry.from {
+        if let (Some(name), Some(link)) = (entry.name, entry.from) {
             self.deliver_named(packed, name, entry.time, link);
         }
     }
