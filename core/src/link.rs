@@ -96,7 +96,7 @@ pub(crate) struct Link {
     pub(crate) progress_at: Instant,
     /// Whether the next frame has to wait for the pacing timer.
     pub(crate) paced: bool,
-    /// When the last frame came.
+    /// When the last bytes came.
     pub(crate) heard_at: Instant,
     /// When something was sent that the peer answers.
     pub(crate) asked_at: Option<Instant>,
@@ -210,7 +210,6 @@ impl Link {
 
     /// Notes that a frame came, and with it perhaps the answer to something.
     pub(crate) fn note_frame(&mut self, now: Instant) {
-        self.heard_at = now;
         if let Some(asked_at) = self.asked_at.take() {
             self.round_trip = Some(now.saturating_duration_since(asked_at));
         }

@@ -324,7 +324,7 @@ impl MeshState {
                 break;
             }
         }
-        self.watch_half_frame(link, now);
+        self.note_bytes(link, now);
         self.settle(now);
     }
 
@@ -597,12 +597,12 @@ impl MeshState {
         }
     }
 
-    /// Sets the deadline of an unfinished frame: one second more for each 4 KiB that came.
-    fn watch_half_frame(&mut self, link: LinkId, now: Instant) {
+    /// Notes that bytes came, which is a sign of life also while a long frame is under way, and sets the deadline of a frame
+    /// that they leave unfinished: one second more for each 4 KiB that came.
+    fn note_bytes(&mut self, link: LinkId, now: Instant) {
         let Some(open) = self.links.get_mut(&link) else {
             return;
         };
-        // A long frame on a slow link: the peer is busy, and not silent.
         open.heard_at = now;
         let partial = open.reader.partial_len();
         if partial == 0 || open.stage == Stage::Closing {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::transmit::idle_interval;
 use super::{MeshState, Phase};
 use crate::address::Address;
 use crate::book::Standing;
@@ -305,7 +306,7 @@ impl MeshState {
         }
         let can_be_asked = info.kind != PeerKind::Other;
         if can_be_asked && !sabotaged!(self.config, Sabotage::PingNeverSent) {
-            let at = now.saturating_add(self.idle_interval(info.kind));
+            let at = now.saturating_add(idle_interval(&self.config, info.kind));
             self.timers.set(Timer::Idle(id), at);
         }
         self.peers.insert(peer.clone(), id);

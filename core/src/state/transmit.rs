@@ -459,13 +459,10 @@ impl MeshState {
     /// Looks after a link on which nothing has come for a while: asks, and if there is no answer either, closes it. Its
     /// other end may be gone without a word. Legacy peers answer no ping, but all answer a request for peers.
     pub(super) fn on_idle(&mut self, id: LinkId, now: Instant) {
-        let Some(kind) = self.links.get(&id).map(|link| link.kind) else {
-            return;
-        };
-        let interval = self.idle_interval(kind);
         let Some(link) = self.links.get_mut(&id).filter(|link| link.is_established()) else {
             return;
         };
+        let interval = idle_interval(&self.config, link.kind);
         let silence = now.saturating_duration_since(link.heard_at);
         let patience =
             sabotaged!(self.config, Sabotage::IdleLinkClosed => interval, else interval * 2);
@@ -476,7 +473,7 @@ impl MeshState {
             link.heard_at.saturating_add(interval)
         } else {
             reached!(self, Mark::PingSent);
-            if kind == PeerKind::Native {
+            if link.kind == PeerKind::Native {
                 link.asked_at = Some(now);
                 self.send_control(id, &encode_ping(now.as_micros()), now);
                 self.send_summary(id, now);
@@ -490,17 +487,6 @@ impl MeshState {
         }
     }
 
-    /// Returns how long a link of this kind may be silent before the peer is asked for a sign of life.
-    pub(super) fn idle_interval(&self, kind: PeerKind) -> Duration {
-        match kind {
-            PeerKind::Native => self.config.ping_interval,
-            // Their answer is longer, and py2p may be busy with a dial for a while.
-            PeerKind::Py2p | PeerKind::Py2p27 | PeerKind::Js2p | PeerKind::Other => {
-                self.config.ping_interval.saturating_mul(2)
-            }
-        }
-    }
-
     /// Makes a fresh id for a request: text, as legacy nodes have it.
     pub(super) fn request_id(&mut self) -> bytes::Bytes {
         let text = crate::wire::base58::integer(&self.chance.bytes());
@@ -511,6 +497,17 @@ impl MeshState {
 
     fn remember_own(&mut self, packed: &Packed, now: Instant) {
         self.seen.insert(packed.id(), self.config.seen_ttl, now);
+    }
+}
+
+/// Returns how long a link of this kind may be silent before the peer is asked for a sign of life.
+pub(super) fn idle_interval(config: &Config, kind: PeerKind) -> Duration {
+    match kind {
+        PeerKind::Native => config.ping_interval,
+        // Their answer is longer, and py2p may be busy with a dial for a while.
+        PeerKind::Py2p | PeerKind::Py2p27 | PeerKind::Js2p | PeerKind::Other => {
+            config.ping_interval.saturating_mul(2)
+        }
     }
 }
 
