@@ -1,5 +1,6 @@
 //! What a world tells those who judge it: few and small things, cheap enough to be told in every run.
 
+use crate::chance::hash_bytes;
 use crate::node::{Delivery, MessageKey, PeerKey, Place, Position, StreamKey};
 use crate::report::Checker;
 use crate::scenario::{Kind, Stop};
@@ -25,6 +26,21 @@ pub(crate) struct Published {
     pub(crate) content: u64,
     /// For all, or for one node only, with the number of its [`Fact::SentTo`].
     pub(crate) to: Option<(u64, u32)>,
+}
+
+impl Published {
+    /// Returns the account of a message to one node. It has no key of its own, so its content is its key.
+    pub(crate) fn to_one(by: Life, number: u64, to: u32, payload: &[u8]) -> Self {
+        let content = hash_bytes(payload);
+        Self {
+            by,
+            key: MessageKey(content),
+            position: None,
+            len: payload.len(),
+            content,
+            to: Some((number, to)),
+        }
+    }
 }
 
 /// A connection between two nodes, by a number that no other has in a world.

@@ -10,12 +10,14 @@ use rs2p_core::{Event, Message, NodeId, SendOutcome, Ticket};
 
 use crate::chance::hash_bytes;
 use crate::facts::{Fact, Life, Published};
+use crate::findings::{FORGOTTEN, Findings, TOO_MUCH, forgotten, too_much};
 use crate::judge::{Judge, LinkTraffic, Pair};
 use crate::mesh;
-use crate::node::{ConnId, MessageKey, NodeStatus, PeerKey, Place, Position};
+use crate::node::{ConnId, NodeStatus, PeerKey, Place, Position};
 use crate::protocol::Promise;
 use crate::report::{Checker, Report, Violation};
-use crate::run::{Outcome, is_one_network, rules};
+use crate::rules::{is_one_network, rules};
+use crate::run::Outcome;
 use crate::scenario::{Kind, Scenario, Stop};
 use crate::time::Time;
 use crate::trace::{FaultSpan, Record, Trace, What};
@@ -64,7 +66,7 @@ pub struct Referee {
     /// How many bytes of its own a connection may carry in a second, in both directions.
     quiet: u64,
     trace: Trace,
-    others: Vec<Violation>,
+    others: Findings,
     /// How many of the judge's violations are in the trace.
     traced: usize,
     now: Time,
@@ -96,7 +98,7 @@ impl Referee {
                 nodes: u32::from(scenario.nodes.max(1)),
                 ..Trace::default()
             },
-            others: Vec::new(),
+            others: Findings::default(),
             traced: 0,
             now: Time::ZERO,
             ends: BTreeMap::new(),
@@ -191,21 +193,9 @@ impl Referee {
 
     /// A node accepted a message to one node; the number is one that no other of its life has.
     pub fn sent(&mut self, life: Life, number: u64, to: u32, payload: &Bytes) {
-        let content = hash_bytes(payload);
-        self.contents.insert(content, self.published);
-        let what = What::SentTo { number, peer: to };
-        self.publish(
-            life,
-            what,
-            Published {
-                by: life,
-                key: MessageKey(content),
-                position: None,
-                len: payload.len(),
-                content,
-                to: Some((number, to)),
-            },
-        );
+        let published = Published::to_one(life, number, to, payload);
+        self.contents.insert(published.content, self.published);
+        self.publish(life, What::SentTo { number, peer: to }, published);
     }
 
     fn publish(&mut self, life: Life, what: What, published: Published) {
@@ -284,18 +274,7 @@ impl Referee {
             return self.record(Some(life), What::Told(words.to_owned()));
         };
         let (id, other) = (self.end(conn, life), self.other(conn, life));
-        let what = if is_up {
-            What::PeerUp {
-                conn: id,
-                peer: other,
-            }
-        } else {
-            What::PeerDown {
-                conn: id,
-                peer: other,
-            }
-        };
-        self.record(Some(life), what);
+        self.record(Some(life), What::peer(id, other, is_up));
         self.observe(&Fact::Peer {
             conn,
             life,
@@ -395,7 +374,8 @@ impl Referee {
 
     /// Returns whether nodes are one network, and what both ends of each connection say of it fits together.
     pub fn is_one(&self, looks: &[Look], wires: &[Wire]) -> bool {
-        is_one_network(&self.statuses(looks), &self.pairs(wires)) && forgotten(looks).is_none()
+        is_one_network(&self.statuses(looks), &self.pairs(wires))
+            && forgotten_connections(looks).is_none()
     }
 
     /// Judges what has to hold when the core has had its time.
@@ -403,16 +383,8 @@ impl Referee {
         let (statuses, pairs) = (self.statuses(looks), self.pairs(wires));
         self.judge.check_converged(self.now);
         self.judge.check_overlay(self.now, &statuses, &pairs);
-        if let Some((node, known, there)) = forgotten(looks) {
-            let sentence = format!(
-                "node {node} knows of {known} connections, and has {there}: it closed some without a word"
-            );
-            self.violate(
-                Checker::Discipline,
-                "forgotten connections",
-                Some(node),
-                sentence,
-            );
+        if let Some((node, sentence)) = forgotten_connections(looks) {
+            self.violate(Checker::Discipline, FORGOTTEN, Some(node), sentence);
         }
         self.trace_violations();
     }
@@ -422,8 +394,8 @@ impl Referee {
         for look in looks {
             let (node, memory, limit) = (look.life.node, look.memory, look.memory_limit);
             if memory > limit {
-                let sentence = format!("node {node} holds {memory} bytes, and may hold {limit}");
-                self.violate(Checker::Memory, "too much", Some(node), sentence);
+                let sentence = too_much(node, memory, limit);
+                self.violate(Checker::Memory, TOO_MUCH, Some(node), sentence);
             }
         }
     }
@@ -454,28 +426,15 @@ impl Referee {
 
     /// Notes that a rule was broken that nobody else sees to.
     pub fn violate(&mut self, checker: Checker, kind: &str, node: Option<u32>, sentence: String) {
-        let is_known = |other: &Violation| other.checker == checker && other.kind == kind;
-        if self.others.iter().any(is_known) {
-            return;
+        let found = self.others.note(self.now, checker, kind, node, sentence);
+        if let Some(violation) = found.cloned() {
+            self.record_violation(&violation);
         }
-        let violation = Violation {
-            checker,
-            kind: kind.to_owned(),
-            at: self.now,
-            node,
-            message: None,
-            sentence,
-        };
-        self.record_violation(&violation);
-        self.others.push(violation);
     }
 
     /// Returns all that was violated so far, the first first.
     pub fn violations(&self) -> Vec<Violation> {
-        let mut violations = self.judge.violations().to_vec();
-        violations.extend_from_slice(&self.others);
-        violations.sort_by_key(|violation| violation.at);
-        violations
+        self.others.with(&self.judge)
     }
 
     /// Ends the run. `effects` is what each fault came to. Nothing is to be told after this.
@@ -583,12 +542,9 @@ impl Referee {
     }
 }
 
-/// Returns a node that has more connections than it knows of, and how many those are. One may just be opening.
-fn forgotten(looks: &[Look]) -> Option<(u32, usize, usize)> {
-    let mut counts = looks
-        .iter()
-        .map(|look| (look.life.node, look.conns, look.conns_there));
-    counts.find(|(_, known, there)| *there > *known + 1)
+fn forgotten_connections(looks: &[Look]) -> Option<(u32, String)> {
+    let looks = looks.iter();
+    forgotten(looks.map(|look| (look.life.node, look.conns, look.conns_there)))
 }
 
 /// Returns what the connections carried that were there at both times.

@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::facts::{Fact, Life};
-use crate::judge::{Judge, LinkTraffic, Pair, Retention, Rules};
+use crate::findings::{FORGOTTEN, Findings, TOO_MUCH, forgotten, too_much};
+use crate::judge::{Judge, LinkTraffic, Pair};
 use crate::node::{Birth, Node, NodeStatus};
 use crate::protocol::{Promise, Protocol};
 use crate::report::{Better, Checker, Number, Report, Unit, Violation};
-use crate::scenario::{Ending, Fault, Kind, Manner, Scenario};
+use crate::rules::{is_one_network, is_rs2p_alone, rules};
+use crate::scenario::{Ending, Kind, Scenario};
 use crate::time::{Time, s};
 use crate::trace::Trace;
 use crate::world::World;
@@ -138,7 +140,7 @@ struct Run<'a, N: Node> {
     options: Options,
     scenario: &'a Scenario,
     /// Violations that are none of the judge's.
-    others: Vec<Violation>,
+    others: Findings,
     /// How many violations are in the trace.
     traced: usize,
     inspected: Time,
@@ -175,7 +177,7 @@ impl<'a, N: Node> Run<'a, N> {
             promise,
             options,
             scenario,
-            others: Vec::new(),
+            others: Findings::default(),
             traced: 0,
             inspected: Time::ZERO,
             still: Vec::new(),
@@ -305,10 +307,8 @@ impl<'a, N: Node> Run<'a, N> {
         for (life, status) in &statuses {
             self.peak_memory = self.peak_memory.max(status.memory);
             if status.memory > status.memory_limit && status.memory_limit > 0 {
-                let (memory, limit) = (status.memory, status.memory_limit);
-                let node = life.node;
-                let sentence = format!("node {node} holds {memory} bytes, and may hold {limit}");
-                self.violate(Checker::Memory, "too much", Some(node), sentence);
+                let sentence = too_much(life.node, status.memory, status.memory_limit);
+                self.violate(Checker::Memory, TOO_MUCH, Some(life.node), sentence);
             }
         }
         self.inspect_connections(&statuses);
@@ -417,16 +417,8 @@ impl<'a, N: Node> Run<'a, N> {
         self.check_thrift(now.since(start), pairs.len());
         self.judge.check_converged(now);
         self.judge.check_overlay(now, &statuses, &pairs);
-        if let Some((node, known, there)) = self.forgotten_connections() {
-            let sentence = format!(
-                "node {node} knows of {known} connections, and has {there}: it closed some without a word"
-            );
-            self.violate(
-                Checker::Discipline,
-                "forgotten connections",
-                Some(node),
-                sentence,
-            );
+        if let Some((node, sentence)) = self.forgotten_connections() {
+            self.violate(Checker::Discipline, FORGOTTEN, Some(node), sentence);
         }
         self.trace_violations();
     }
@@ -435,9 +427,7 @@ impl<'a, N: Node> Run<'a, N> {
     ///
     /// Not where others take part, who promise nothing of the kind.
     fn check_thrift(&mut self, length: Duration, conns: usize) {
-        let is_hostile = |fault: &crate::Timed<Fault>| matches!(fault.what, Fault::Hostile { .. });
-        let is_mesh = self.scenario.kinds.iter().all(|kind| *kind == Kind::Mesh);
-        if !is_mesh || self.scenario.faults.iter().any(is_hostile) {
+        if !is_rs2p_alone(self.scenario) {
             return;
         }
         // What was said just now is on its way to everybody, and that is no recovery.
@@ -450,13 +440,12 @@ impl<'a, N: Node> Run<'a, N> {
         self.judge.check_thrift(self.world.now(), spent, missing);
     }
 
-    /// Returns a node that has more connections than it knows of, and how many those are.
-    fn forgotten_connections(&self) -> Option<(u32, usize, usize)> {
+    fn forgotten_connections(&self) -> Option<(u32, String)> {
         let statuses = self.world.statuses().into_iter();
-        let mut counts = statuses
-            .map(|(life, status)| (life.node, status.conns, self.world.conn_count(life.node)));
-        // One may just be opening.
-        counts.find(|(_, known, there)| *there > *known + 1)
+        forgotten(statuses.map(|(life, status)| {
+            let there = self.world.conn_count(life.node);
+            (life.node, status.conns, there)
+        }))
     }
 
     fn probe(&mut self) {
@@ -531,20 +520,10 @@ impl<'a, N: Node> Run<'a, N> {
     }
 
     fn violate(&mut self, checker: Checker, kind: &str, node: Option<u32>, sentence: String) {
-        let is_known = |other: &Violation| other.checker == checker && other.kind == kind;
-        if self.others.iter().any(is_known) {
-            return;
+        let now = self.world.now();
+        if let Some(violation) = self.others.note(now, checker, kind, node, sentence) {
+            self.world.note_violation(violation);
         }
-        let violation = Violation {
-            checker,
-            kind: kind.to_owned(),
-            at: self.world.now(),
-            node,
-            message: None,
-            sentence,
-        };
-        self.world.note_violation(&violation);
-        self.others.push(violation);
     }
 
     fn note_panic(&mut self, panic: &(dyn std::any::Any + Send)) {
@@ -557,9 +536,6 @@ impl<'a, N: Node> Run<'a, N> {
     }
 
     fn finish(mut self) -> Outcome {
-        let mut violations = self.judge.violations().to_vec();
-        violations.append(&mut self.others);
-        violations.sort_by_key(|violation| violation.at);
         let mut numbers = self.judge.numbers();
         for number in self.numbers() {
             // Those who judge have counted some of it already.
@@ -570,7 +546,7 @@ impl<'a, N: Node> Run<'a, N> {
         Outcome {
             report: Report {
                 hash: self.world.hash(),
-                violations,
+                violations: self.others.with(&self.judge),
                 numbers,
             },
             #[cfg(feature = "marks")]
@@ -653,130 +629,4 @@ fn probing(nodes: usize) -> impl Fn(u32) -> bool {
     let every = u32::try_from(nodes / 100).unwrap_or(1).max(1);
     let every = if nodes <= 200 { 1 } else { every };
     move |number| number % every == 0
-}
-
-/// Returns for how long a message may be under way without being counted as older, at most: who gets it cannot know.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "only some faults hold bytes"
-)]
-fn transit(scenario: &Scenario) -> Duration {
-    let holds = |fault: &&crate::Timed<Fault>| match fault.what {
-        Fault::Slow { .. }
-        | Fault::Drip { .. }
-        | Fault::Stall { .. }
-        | Fault::Delay { .. }
-        | Fault::Pause { .. } => true,
-        Fault::Split { live, .. } => live == Manner::Freeze,
-        _ => false,
-    };
-    let held = scenario
-        .faults
-        .iter()
-        .filter(holds)
-        .map(|fault| u64::from(fault.lasts_ms));
-    let net = &scenario.net;
-    let round_trip =
-        Duration::from_micros(u64::from(net.latency_us) * 4 + u64::from(net.jitter_us) * 16);
-    // What was written before it, and what is lost on the way is not written again.
-    let window = match net.bandwidth {
-        0 => 0,
-        rate => u64::from(net.window) * 1000 / u64::from(rate),
-    };
-    round_trip * 40 + Duration::from_millis(held.sum::<u64>() + window * 8)
-}
-
-/// Returns how old a message may be that py2p, js2p or a node that means harm passes on: they do not say how old it is.
-fn relayed(scenario: &Scenario) -> Duration {
-    let is_hostile = |fault: &crate::Timed<Fault>| matches!(fault.what, Fault::Hostile { .. });
-    let is_legacy = |kind: &Kind| *kind != Kind::Mesh;
-    match scenario.kinds.iter().any(is_legacy) || scenario.faults.iter().any(is_hostile) {
-        true => s(60),
-        false => Duration::ZERO,
-    }
-}
-
-/// Returns whether calendars may differ so much that what is new to one node is old to another. To py2p and js2p such a
-/// message can only be whispered, and each neighbour does so.
-fn are_calendars_off(scenario: &Scenario) -> bool {
-    let is_set = |fault: &crate::Timed<Fault>| matches!(fault.what, Fault::Clock { .. });
-    scenario.net.skew_s >= 25 || scenario.faults.iter().any(is_set)
-}
-
-/// Returns what those who judge hold a run against.
-pub(crate) fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
-    let retention = Retention {
-        age: promise.kept_for,
-        count: promise.kept_count,
-        bytes: promise.kept_bytes,
-        overhead: promise.overhead,
-        parts: promise.kept_parts,
-    };
-    Rules {
-        nodes: u32::from(scenario.nodes.max(1)),
-        retention,
-        hop: promise.hop,
-        settle: promise.heals_within,
-        birth_slack: promise.birth_slack + transit(scenario) + relayed(scenario),
-        is_ordered: promise.is_ordered,
-        links_max: promise.links_max,
-        redelivery_after_crash: true,
-        legacy_window: match are_calendars_off(scenario) {
-            true => Duration::ZERO,
-            false => s(55),
-        },
-        owes_from_legacy: false,
-        owes_to_legacy: false,
-        claims_are_certain: true,
-        outcome: s(120),
-        quiet_control: promise.quiet_bytes * 2,
-        thrift_percent: 400,
-        thrift_base: 1 << 20,
-    }
-}
-
-/// Returns whether nodes are one network, and all that both ends of a connection say of it fits together.
-pub(crate) fn is_one_network(statuses: &[(Life, NodeStatus)], pairs: &[Pair]) -> bool {
-    let claimed: usize = statuses.iter().map(|(_, status)| status.peers.len()).sum();
-    let mut agreed = 0;
-    let claims = |(life, conn): (Life, crate::ConnId)| {
-        let found = statuses
-            .binary_search_by_key(&life, |(life, _)| *life)
-            .ok()?;
-        let peers = &statuses[found].1.peers;
-        peers.iter().any(|(id, _)| *id == conn).then_some(found)
-    };
-    let mut group: Vec<usize> = (0..statuses.len()).collect();
-    let find = |group: &mut Vec<usize>, mut place: usize| {
-        while group[place] != place {
-            group[place] = group[group[place]];
-            place = group[place];
-        }
-        place
-    };
-    let mut parts = statuses.len();
-    for pair in pairs {
-        let both = pair.ends.map(claims);
-        let is_judged = pair.ends.map(|(life, _)| {
-            statuses
-                .binary_search_by_key(&life, |(life, _)| *life)
-                .is_ok()
-        });
-        // Of a node of another kind it is not known what it says.
-        let fits = both.map(|claim| claim.is_some()) == is_judged;
-        agreed += if fits {
-            both.iter().flatten().count()
-        } else {
-            0
-        };
-        let [Some(a), Some(b)] = both else {
-            continue;
-        };
-        let (a, b) = (find(&mut group, a), find(&mut group, b));
-        if a != b {
-            group[a] = b;
-            parts -= 1;
-        }
-    }
-    parts <= 1 && agreed == claimed
 }

@@ -178,6 +178,17 @@ pub enum What {
     },
 }
 
+impl What {
+    /// A connection leads to a peer, or does no more.
+    pub(crate) const fn peer(conn: ConnId, peer: u32, is_up: bool) -> Self {
+        if is_up {
+            Self::PeerUp { conn, peer }
+        } else {
+            Self::PeerDown { conn, peer }
+        }
+    }
+}
+
 /// All that happened in a run, with what is needed to read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]

@@ -536,19 +536,7 @@ impl<N: Node> World<N> {
             return;
         };
         let (number, other) = (conn.number, conn.ends[1 - side].life.node);
-        self.record_of(life, None, |_| {
-            if is_up {
-                What::PeerUp {
-                    conn: id,
-                    peer: other,
-                }
-            } else {
-                What::PeerDown {
-                    conn: id,
-                    peer: other,
-                }
-            }
-        });
+        self.record_of(life, None, |_| What::peer(id, other, is_up));
         self.tell(Fact::Peer {
             conn: number,
             life,

@@ -210,19 +210,6 @@ mod tests {
     use crate::generate::from_seed;
 
     #[test]
-    fn a_pair_can_be_picked_by_its_nodes() {
-        for nodes in 2..9 {
-            for first in 0..nodes {
-                for second in (0..nodes).filter(|n| *n != first) {
-                    let pick = PairPick::between(first, second, nodes);
-                    assert_eq!(pick.of(nodes), (first, second), "{nodes}");
-                }
-            }
-        }
-        assert_eq!(PairPick::between(0, 0, 1).of(1), (0, 0));
-    }
-
-    #[test]
     fn picks_stay_with_their_nodes_when_others_go() {
         for seed in 0..200 {
             let mut scenario = from_seed(seed);

@@ -9,7 +9,7 @@ use super::weather::Parts;
 use super::{Event, World};
 use crate::chance::{hash_bytes, name};
 use crate::facts::{Fact, Life, Published};
-use crate::node::{MessageKey, Node, Refusal};
+use crate::node::{Node, Refusal};
 use crate::scenario::{Fault, Load, Manner};
 use crate::time::Time;
 use crate::trace::What;
@@ -336,15 +336,7 @@ impl<N: Node> World<N> {
             self.sent_to = number;
             self.published += 1;
             self.record_of(life, None, |_| What::SentTo { number, peer: to });
-            let content = hash_bytes(payload);
-            let published = Published {
-                by: life,
-                key: MessageKey(content),
-                position: None,
-                len: payload.len(),
-                content,
-                to: Some((number, to)),
-            };
+            let published = Published::to_one(life, number, to, payload);
             self.facts
                 .insert(mark, (self.now, Fact::Published(published)));
         }))
