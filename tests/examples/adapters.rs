@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use rs2p_tests::bench::ours::{Idle, Ours};
-use rs2p_tests::bench::{Outcome, Task, Work, child, machine, median};
+use rs2p_tests::bench::{Arguments, Outcome, Task, Work, child, machine, median};
 
 const LENS: [usize; 3] = [64, 1024, 16 << 10];
 
@@ -65,28 +65,12 @@ fn parse(arguments: &[&str]) -> Result<Options, String> {
         nodes: vec![2, 5, 10, 25],
         systems: Vec::new(),
     };
-    let mut arguments = arguments.iter();
+    let mut arguments = Arguments::new(arguments);
     while let Some(argument) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .ok_or_else(|| format!("{argument} needs a value"))
-        };
-        let wrong = |text: &str| format!("{argument} cannot be {text:?}");
-        match *argument {
-            "--rounds" => {
-                let text = value()?;
-                options.rounds = text.parse().map_err(|_error| wrong(text))?;
-            }
-            "--seconds" => {
-                let text = value()?;
-                options.seconds = text.parse().map_err(|_error| wrong(text))?;
-            }
-            "--nodes" => {
-                let text = value()?;
-                let numbers = text.split(',').map(str::parse).collect::<Result<_, _>>();
-                options.nodes = numbers.map_err(|_error| wrong(text))?;
-            }
+        match argument {
+            "--rounds" => options.rounds = arguments.value(argument)?,
+            "--seconds" => options.seconds = arguments.value(argument)?,
+            "--nodes" => options.nodes = arguments.values(argument)?,
             system => options.systems.push(system.parse()?),
         }
     }

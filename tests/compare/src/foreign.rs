@@ -49,6 +49,10 @@ pub(crate) fn measure(package: Package, work: &Work) -> Result<Outcome, String> 
         let dialed = receiver.connect(first.address());
         dialed.map_err(|error| error.to_string())?;
     }
+    for receiver in receivers {
+        receiver.wait_linked(first.id());
+    }
+    // Whom they tell each other of, and dial then, nobody can say beforehand: only time shows that it is over.
     thread::sleep(SETTLES);
     publish(first, receivers, work, Duration::from_millis(700))?;
     let read = || -> Duration {

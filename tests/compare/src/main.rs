@@ -27,7 +27,7 @@ mod systems;
 
 use std::time::Duration;
 
-use rs2p_tests::bench::{Outcome, Task, Work, child};
+use rs2p_tests::bench::{Arguments, Outcome, Task, Work, child};
 
 use crate::report::{Cell, Results};
 use crate::systems::System;
@@ -79,18 +79,13 @@ fn parse(arguments: &[&str]) -> Result<Options, String> {
         writes: false,
         systems: Vec::new(),
     };
-    let mut arguments = arguments.iter();
+    let mut arguments = Arguments::new(arguments);
     while let Some(argument) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .ok_or_else(|| format!("{argument} needs a value"))
-        };
-        match *argument {
-            "--rounds" => options.rounds = number(argument, value()?)?,
-            "--seconds" => options.lasts = Duration::from_secs(number(argument, value()?)?),
-            "--nodes" => options.nodes = numbers(argument, value()?)?,
-            "--sizes" => options.lens = numbers(argument, value()?)?,
+        match argument {
+            "--rounds" => options.rounds = arguments.value(argument)?,
+            "--seconds" => options.lasts = Duration::from_secs(arguments.value(argument)?),
+            "--nodes" => options.nodes = arguments.values(argument)?,
+            "--sizes" => options.lens = arguments.values(argument)?,
             "--write" => options.writes = true,
             system => options.systems.push(system.parse()?),
         }
@@ -105,15 +100,6 @@ fn parse(arguments: &[&str]) -> Result<Options, String> {
         return Err("--sizes: from 16 to 60000 bytes, which all systems take".to_owned());
     }
     Ok(options)
-}
-
-fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_error| format!("{option} cannot be {text:?}"))
-}
-
-fn numbers(option: &str, text: &str) -> Result<Vec<usize>, String> {
-    text.split(',').map(|text| number(option, text)).collect()
 }
 
 fn compare(options: &Options) -> Result<(), String> {

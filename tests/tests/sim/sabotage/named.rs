@@ -20,10 +20,9 @@ type Make = fn() -> Scenario;
 
 /// Returns all of them.
 pub(crate) fn all() -> Vec<Named> {
-    let plain: [(&'static str, Make); 14] = [
+    let plain: [(&'static str, Make); 13] = [
         ("a drip", drip),
         ("calendars far apart", calendars),
-        ("few links", few_links),
         ("whispers among old nodes", whispers),
         ("a node nobody can dial", refused),
         ("more is missed than is kept", gap),
@@ -99,7 +98,7 @@ fn little_memory(config: &mut Config) {
 }
 
 /// Nodes that all know the first, 20 ms apart, and nothing happens.
-fn calm(nodes: u16) -> Scenario {
+pub(crate) fn calm(nodes: u16) -> Scenario {
     Scenario {
         seed: 1,
         nodes,
@@ -120,7 +119,7 @@ fn calm(nodes: u16) -> Scenario {
 }
 
 /// Something from one second to another.
-fn during<T>(from: u32, to: u32, what: T) -> Timed<T> {
+pub(crate) fn during<T>(from: u32, to: u32, what: T) -> Timed<T> {
     Timed {
         at_ms: from * 1000,
         lasts_ms: (to - from) * 1000,
@@ -128,7 +127,7 @@ fn during<T>(from: u32, to: u32, what: T) -> Timed<T> {
     }
 }
 
-fn publish(by: u16, count: u16, len: u32) -> Load {
+pub(crate) fn publish(by: u16, count: u16, len: u32) -> Load {
     Load::Publish {
         by: Pick(by),
         count,
@@ -184,17 +183,6 @@ fn calendars() -> Scenario {
         ..calm(4)
     };
     scenario.net.skew_s = 3600;
-    scenario
-}
-
-/// Twelve nodes call on one that may have four links.
-fn few_links() -> Scenario {
-    let mut scenario = Scenario {
-        load: vec![during(1, 10, publish(3, 5, 20))],
-        ..calm(12)
-    };
-    scenario.limits.links = 4;
-    scenario.limits.dialed = 2;
     scenario
 }
 
