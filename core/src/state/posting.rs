@@ -95,9 +95,13 @@ impl MeshState {
         let neighbour = self.peers.get(&node).and_then(|link| self.links.get(link));
         if let Some(link) = neighbour.filter(|link| !link.carries_letters) {
             let link = link.id;
-            // One that a gateway may have handed over would come twice.
             let may_have_come = post.gateway.is_some() && post.at_large > 0;
-            if !may_have_come && let Some(post) = self.posts.take(send, false) {
+            if may_have_come {
+                // It would come twice. So it is for its gateway to say what became of it.
+                if let Some(post) = self.posts.get_mut(send) {
+                    post.retry = None;
+                }
+            } else if let Some(post) = self.posts.take(send, false) {
                 self.whisper_on(link, &post.packed, send, now);
             }
         } else if let Some(link) = self.way_to(&target) {

@@ -304,6 +304,47 @@ pub(super) fn nothing_of_letters_goes_to_who_does_not_know_them() {
 }
 
 #[test]
+fn what_a_gateway_may_have_handed_over_waits_for_its_word_when_the_receiver_is_linked() {
+    let mut solo = Solo::new();
+    let own = solo.state.id().clone();
+    let link = solo.carrier("N");
+    let sent = solo.state.send_to(&id("P"), "psst", solo.now).unwrap();
+    solo.drain();
+    let found = Letter {
+        to: own,
+        from: id("N"),
+        hops: 9,
+        content: Content::Found {
+            wanted: id("P"),
+            nonce: 1,
+        },
+    };
+    feed_letter(&mut solo, link, "N", &found);
+    let gone = letters(&mut solo, link);
+    assert!(matches!(&gone[..], [one] if one.to == id("N")), "{gone:?}");
+    // Its receipt does not come, and the receiver does.
+    let legacy = solo.py2p("P");
+    solo.pass(SECOND * 29);
+    assert!(user_texts(&solo.sent(legacy)).is_empty());
+    let end = |outcome: SendOutcome| Event::Sent {
+        send: sent,
+        outcome,
+    };
+    let events = solo.take_events();
+    assert!(
+        !events
+            .iter()
+            .any(|event| matches!(event, Event::Sent { .. }))
+    );
+    solo.pass(SECOND * 2);
+    let events = solo.take_events();
+    assert!(
+        events.contains(&end(SendOutcome::Unacknowledged)),
+        "{events:?}"
+    );
+}
+
+#[test]
 pub(super) fn a_letter_that_claims_to_be_of_another_author_or_to_be_a_broadcast_is_refused() {
     let mut solo = Solo::new();
     let own = solo.state.id().clone();
