@@ -141,6 +141,14 @@ pub struct Config {
     /// Default: 1 s. Under load they are told after every 512 messages.
     pub have_interval: Duration,
 
+    /// After how many broadcasts within a second that a native neighbour repeats, or after 4 KiB for each of so many, one of their
+    /// streams is looked at: if another neighbour brings it earlier, this one is asked to tell of its messages, and not to send
+    /// them. What it tells of and does not come within a quarter of a second is fetched, and for a while all send the stream again.
+    ///
+    /// Default: 16. With 0 all neighbours send all messages: as many copies of each as there are links, and not even that quarter
+    /// of a second when a neighbour falls silent.
+    pub prune_after: u32,
+
     /// How long a neighbour may send nothing of what it was asked for before another is asked.
     ///
     /// Default: 10 s (guess): a slow link has taken a long message by then.
@@ -316,6 +324,7 @@ impl Default for Config {
             catch_up: Duration::ZERO,
             max_streams: 1 << 14,
             have_interval: Duration::from_secs(1),
+            prune_after: 16,
             pull_timeout: Duration::from_secs(10),
             gap_grace: Duration::from_secs(10),
             save_interval: None,

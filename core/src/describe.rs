@@ -10,7 +10,7 @@ use crate::wire::letter::{Content, Letter, Seek};
 use crate::wire::message::{MainType, Packed, Sender, WireSubFlag};
 use crate::wire::msgpack::MAX_DEPTH;
 use crate::wire::native::{Native, kind};
-use crate::wire::sync::{Gone, Have, Ids, Repair, Summary, Want, WantIds};
+use crate::wire::sync::{Gone, Graft, Have, Ids, Prune, Repair, Summary, Want, WantIds};
 
 /// How much of a message's packets is shown.
 const SHOWN_LEN: usize = 60;
@@ -115,6 +115,12 @@ fn sync(native: &Native) -> String {
         kind::REPAIR => told(Repair::parse(native), |repair| repaired(&repair)),
         kind::GONE => told(Gone::parse(native), |gone| {
             format!("gone, of {} streams", gone.entries.len())
+        }),
+        kind::PRUNE => told(Prune::parse(native), |prune| {
+            format!("prune, of {} streams", prune.streams.len())
+        }),
+        kind::GRAFT => told(Graft::parse(native), |graft| {
+            format!("graft, of {} streams", graft.streams.len())
         }),
         kind::IDS => told(Ids::parse(native), |ids| {
             format!("ids, {} of them", ids.ids.len())
@@ -222,6 +228,15 @@ mod tests {
             (Gone { entries: entries() }.encode(), "gone, of 0 streams"),
             (Ids { ids: ids.clone() }.encode(), "ids, 2 of them"),
             (WantIds { ids }.encode(), "want of 2 ids"),
+            (Graft { streams: vec![] }.encode(), "graft, of 0 streams"),
+            (
+                Prune {
+                    span: Duration::ZERO,
+                    streams: vec![],
+                }
+                .encode(),
+                "prune, of 0 streams",
+            ),
             (
                 repair(fire).encode(),
                 "repair, 3000 ms old: broadcast [\"fire\"]",

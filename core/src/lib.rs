@@ -174,6 +174,7 @@ mod state;
 mod tests;
 mod time;
 mod timers;
+mod tree;
 mod ways;
 mod wire;
 

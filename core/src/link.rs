@@ -17,6 +17,7 @@ use crate::output::{DialId, LinkId, PeerInfo, PeerKind, Side};
 use crate::receipts::Receipts;
 use crate::skew::Skew;
 use crate::time::Instant;
+use crate::tree::Repeats;
 use crate::wire::compress::Method;
 use crate::wire::native::Goodbye;
 
@@ -84,6 +85,8 @@ pub(crate) struct Link {
     pub(crate) reader: FrameReader,
     /// When the first byte of the unfinished frame came.
     pub(crate) frame_began: Instant,
+    /// How much comes that was here before.
+    pub(crate) repeats: Repeats,
     pub(crate) outbox: Outbox,
     /// Frames for a peer that was offered the link and has not confirmed it yet. For the dialler the link
     /// may be established already, and what is sent from then on has to reach it.
@@ -146,6 +149,7 @@ impl Link {
                 sabotaged!(config, Sabotage::FrameLengthUnbounded => usize::MAX, else config.max_frame_len),
             ),
             frame_began: now,
+            repeats: Repeats::default(),
             outbox: Outbox::new(
                 sabotaged!(config, Sabotage::QueueUnbounded => usize::MAX, else config.link_queue_limit),
             ),

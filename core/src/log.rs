@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use crate::encode::Encoder;
 use crate::frame::{CHECKSUM_LEN, PREFIX_LEN};
+use crate::frontier::Stream;
 use crate::id::{MessageId, NodeId};
 use crate::output::LinkId;
 use crate::time::Instant;
@@ -138,6 +139,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Returns the stream that it is of, if it has a name.
+    pub(crate) fn stream(&self) -> Option<Stream> {
+        let epoch = self.name?.epoch();
+        let origin = self.sender.clone();
+        Some(Stream { origin, epoch })
+    }
+
     /// Returns how old the message is, by the clocks of the nodes that kept it.
     pub(crate) const fn age(&self, now: Instant) -> Duration {
         self.carried_age

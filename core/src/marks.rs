@@ -63,6 +63,14 @@ pub enum Mark {
     Gap,
     /// A link could not take a message at once.
     FellBehind,
+    /// A neighbour was asked not to push a stream.
+    Pruned,
+    /// A message was not pushed to a neighbour that asked for that.
+    Spared,
+    /// What a neighbour told of did not come from another in time.
+    Grafted,
+    /// The link ended that brought a stream which others do not push.
+    Orphaned,
     /// A lost legacy neighbour came back and got what it missed.
     LegacyResumed,
     /// A message was too old for a legacy neighbour, and went to it as a whisper.

@@ -179,6 +179,12 @@ pub enum Sabotage {
     HaveSkipsLast,
     /// Neighbours are told of their own accord of nothing.
     NewsNotTold,
+    /// Those that are not pushed a message are not told of it either.
+    SparedNotTold,
+    /// What is awaited from another neighbour is awaited for ever.
+    NeverGrafts,
+    /// When the neighbour that pushes a stream is lost, the others are not asked to.
+    OrphansWait,
     /// A link that is behind goes on one message too late.
     BehindSkipsOne,
     /// A link that is behind is taken for up to date.

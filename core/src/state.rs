@@ -15,6 +15,7 @@ mod receive;
 mod repair;
 mod saving;
 mod transmit;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,6 +46,7 @@ use crate::sorted::SortedMap;
 use crate::state::dialing::Dial;
 use crate::time::{Instant, UnixTime, WallClock};
 use crate::timers::{Timer, Timers};
+use crate::tree::Tree;
 use crate::ways::Ways;
 
 /// What a remembered message id costs, in bytes: the id, and its share of the table.
@@ -90,6 +92,7 @@ pub struct MeshState {
     seen: Seen,
     senders: Senders,
     delivery: Delivery,
+    tree: Tree,
     searches: Searches,
     posts: Posts,
     ways: Ways,
@@ -216,6 +219,7 @@ impl MeshState {
             seen,
             senders: Senders::default(),
             delivery,
+            tree: Tree::default(),
             searches: Searches::default(),
             posts: Posts::default(),
             ways: Ways::new(MAX_WAYS),
@@ -492,6 +496,7 @@ impl MeshState {
             + self.posts.memory()
             + self.ways.len() * WAY_COST
             + self.letters.memory()
+            + self.tree.memory()
             + self.delivery.memory()
             + self.outputs.memory()
     }
@@ -542,9 +547,15 @@ impl MeshState {
         if sabotaged!(self.config, Sabotage::MemoryTooShort) {
             return false;
         }
+        if open.repeats.is_due() {
+            return false;
+        }
         let seen = &self.seen;
+        let before = bytes.len();
         let skips = open.reader.skip(bytes, |id| seen.contains(id));
         if skips {
+            let len = before - bytes.len();
+            open.repeats.note(len, self.config.prune_after, now);
             open.frame_began = now;
             open.note_frame(now);
             reached!(self, Mark::Repetition);
@@ -562,9 +573,14 @@ impl MeshState {
         if sabotaged!(self.config, Sabotage::MemoryTooShort) {
             self.seen.expire(now.saturating_add(self.config.seen_ttl));
         }
+        let is_due = self
+            .links
+            .get_mut(&link)
+            .is_some_and(|link| link.repeats.take_due());
         // What was whole was looked at before.
-        if (is_whole && !sabotaged!(self.config, Sabotage::MemoryTooShort))
-            || !self.is_repetition(link, frame.body())
+        if is_due
+            || (is_whole && !sabotaged!(self.config, Sabotage::MemoryTooShort))
+            || !self.is_repetition(link, frame.body(), now)
         {
             self.on_frame(link, frame, now);
         }
@@ -643,7 +659,9 @@ impl MeshState {
             Timer::Compare(link) => self.end_comparing(link, now),
             Timer::Pull(link) => self.on_pull_timeout(link),
             Timer::Receipt(link) => self.on_receipt_timeout(link, now),
-            Timer::Have => self.tell_news(now),
+            Timer::Have | Timer::Tell => self.tell_news(now),
+            Timer::Prune => self.renew_prunes(now),
+            Timer::Graft => self.graft_what_is_overdue(now),
             Timer::Decide => self.decide_beginnings(now),
             Timer::Gap => self.declare_doomed(now),
             Timer::Log => self.expire_log(now),
@@ -838,6 +856,7 @@ impl MeshState {
         self.links.values().for_each(Link::check_invariants);
         self.book.check_invariants();
         self.delivery.check_invariants();
+        self.tree.check_invariants();
         self.posts.check_invariants();
         self.ways.check_invariants();
         self.letters.check_invariants();

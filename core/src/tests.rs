@@ -28,4 +28,5 @@ mod receipts;
 mod replies;
 mod restart;
 pub(crate) mod solo;
+mod tree;
 mod vectors;

@@ -52,10 +52,16 @@ pub(crate) enum Timer {
     Log,
     /// When it is looked again whether there is room.
     Room,
+    /// When the neighbours are told of what some of them were not pushed.
+    Tell,
+    /// When those that are not to push are asked again.
+    Prune,
+    /// When what was to come by itself is overdue.
+    Graft,
 }
 
 impl Timer {
-    const KINDS: usize = 22;
+    const KINDS: usize = 25;
 
     /// Returns which of the variants it is.
     const fn kind(self) -> usize {
@@ -82,6 +88,9 @@ impl Timer {
             Self::Room => 19,
             Self::Receipt(_) => 20,
             Self::Save => 21,
+            Self::Tell => 22,
+            Self::Prune => 23,
+            Self::Graft => 24,
         }
     }
 }

@@ -441,7 +441,11 @@ fn instant(now: Duration) -> Instant {
 
 /// Returns the configuration of a node with these limits.
 pub(crate) fn config(limits: &Limits) -> Config {
-    let mut config = Config::default();
+    let mut config = Config {
+        // A simulated network carries less than a real one, and is to have trees all the same.
+        prune_after: 2,
+        ..Config::default()
+    };
     let kib = |kib: u32| usize::try_from(kib).unwrap_or(usize::MAX) << 10;
     if limits.log_kib > 0 {
         config.log_len = kib(limits.log_kib).clamp(1 << 16, 1 << 30);

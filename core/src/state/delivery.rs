@@ -60,6 +60,9 @@ impl MeshState {
             }
             Inserted::Duplicate => {
                 reached!(self, Mark::Duplicate);
+                if message.age.is_zero() {
+                    self.on_repeated(&stream, sequence, message.from, now);
+                }
                 return;
             }
             Inserted::Refused => {
@@ -68,6 +71,7 @@ impl MeshState {
             Inserted::New { forgotten } => {
                 if let Some(forgotten) = forgotten {
                     self.delivery.forget(&forgotten);
+                    self.tree.forget(&forgotten);
                     self.event(Event::StreamForgotten {
                         origin: forgotten.origin,
                     });
@@ -78,6 +82,7 @@ impl MeshState {
         self.seen.insert(id, self.config.seen_ttl, now);
         if message.age.is_zero() {
             self.note_way(&stream.origin, message.from);
+            self.tree.note_parent(&stream, message.from);
         }
         self.begin_order(&stream, sequence, message.age, now);
         if sabotaged!(self.config, Sabotage::OrderIgnored)

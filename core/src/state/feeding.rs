@@ -100,6 +100,7 @@ impl MeshState {
         let mut targets = std::mem::take(&mut self.targets);
         targets.clear();
         targets.extend(self.peers.values().skip(skipped));
+        self.leave_out_spared(&mut targets, arrival, now);
         if !sabotaged!(self.config, Sabotage::NoRelay) {
             self.feed_these(&targets, arrival, packed, &mut encoder, now);
         }
@@ -220,7 +221,7 @@ impl MeshState {
         let Some(next) = link.feed.behind.filter(|_| !link.feed.is_comparing) else {
             return false;
         };
-        let Some((arrival, entry)) = self.next_for(link, next) else {
+        let Some((arrival, entry)) = self.next_for(link, next, now) else {
             if let Some(link) = self.links.get_mut(&id) {
                 link.feed.behind = None;
             }
@@ -238,9 +239,14 @@ impl MeshState {
     }
 
     /// Returns the first message of the log that is for a link, from a place on.
-    fn next_for(&self, link: &Link, from: Arrival) -> Option<(Arrival, Entry)> {
+    fn next_for(&self, link: &Link, from: Arrival, now: Instant) -> Option<(Arrival, Entry)> {
+        let is_spared = |entry: &Entry| {
+            let stream = entry.stream().filter(|_| !self.tree.spares_nobody());
+            stream.is_some_and(|stream| self.tree.is_spared(&stream, link.id, now))
+        };
         let mut rest = self.delivery.log.since(from);
-        let (arrival, entry) = rest.find(|(_, entry)| is_for(link, &entry.sender, entry.from))?;
+        let (arrival, entry) =
+            rest.find(|(_, entry)| is_for(link, &entry.sender, entry.from) && !is_spared(entry))?;
         Some((arrival, entry.clone()))
     }
 
@@ -438,6 +444,7 @@ impl MeshState {
             self.delivery.lose(peer.clone(), next, now);
         }
         self.post_by_another_link(gone.id, now);
+        self.lose_branches(gone.id, now);
         // What it was asked for, others may have.
         self.pull_everywhere();
         self.release_own(now);

@@ -10,7 +10,7 @@ use crate::encode::Encoder;
 use crate::error::PeerFault;
 use crate::frame::{self, Frame, Opened};
 use crate::id::{IdForm, MessageId, NodeId};
-use crate::link::{Admission, Link, Stage};
+use crate::link::{Admission, Stage};
 use crate::message::{Message, MessageKind};
 use crate::output::{Event, LinkId, PeerKind};
 use crate::seen::Insert;
@@ -76,16 +76,16 @@ impl MeshState {
 
     /// Returns whether a body carries the id of a broadcast that was here: then there is no
     /// need to hash it, since nothing would come of it, whatever it is.
-    #[cfg_attr(
-        not(feature = "marks"),
-        expect(clippy::needless_pass_by_ref_mut, reason = "a mark changes it")
-    )]
-    pub(super) fn is_repetition(&mut self, id: LinkId, body: &[u8]) -> bool {
-        let is_established = self.links.get(&id).is_some_and(Link::is_established);
-        let is_repetition = is_established
-            && frame::carried_ids(body).any(|id| self.seen.contains(&id))
+    pub(super) fn is_repetition(&mut self, id: LinkId, body: &[u8], now: Instant) -> bool {
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.is_established()) else {
+            return false;
+        };
+        let is_repetition = frame::carried_ids(body).any(|id| self.seen.contains(&id))
             && !sabotaged!(self.config, Sabotage::NoDedupe);
-        reached!(self, Mark::Repetition if is_repetition);
+        if is_repetition {
+            link.repeats.note(body.len(), self.config.prune_after, now);
+            reached!(self, Mark::Repetition);
+        }
         is_repetition
     }
 

@@ -21,7 +21,8 @@ use crate::wire::fault::ControlFault;
 use crate::wire::message::{MainType, Packed, Sender, WireTime};
 use crate::wire::native::{Native, kind};
 use crate::wire::sync::{
-    Extent, Gone, Have, HaveEntry, Ids, MAX_IDS, Repair, Summary, Want, WantIds, batches,
+    Extent, Gone, Graft, Have, HaveEntry, Ids, MAX_IDS, Prune, Repair, Summary, Want, WantIds,
+    batches,
 };
 use crate::wire::trailer::Name;
 
@@ -61,6 +62,8 @@ impl MeshState {
             kind::REPAIR => Repair::parse(native).map(|repair| self.on_repair(id, repair, now)),
             kind::GONE => Gone::parse(native).map(|gone| self.on_gone(id, gone, now)),
             kind::IDS => Ids::parse(native).map(|ids| self.on_ids(id, ids)),
+            kind::PRUNE => Prune::parse(native).map(|prune| self.on_prune(id, prune, now)),
+            kind::GRAFT => Graft::parse(native).map(|graft| self.on_graft(id, &graft, now)),
             kind::WANT_IDS => WantIds::parse(native).map(|want| self.on_want_ids(id, want, now)),
             _ => return false,
         };
@@ -197,6 +200,7 @@ impl MeshState {
     pub(super) fn tell_news(&mut self, now: Instant) {
         self.delivery.news = 0;
         self.timers.cancel(Timer::Have);
+        self.timers.cancel(Timer::Tell);
         if sabotaged!(self.config, Sabotage::NewsNotTold) {
             return;
         }
@@ -428,6 +432,7 @@ impl MeshState {
         }
         let gone = lacking.difference(&offered);
         self.doom(&stream, &gone, now);
+        self.await_from_parent(&stream, id, &offered, now);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -480,6 +485,10 @@ impl MeshState {
                 if offer.from.is_none() || self.delivery.order.contains_key(stream) {
                     done.push(stream.clone());
                 }
+                continue;
+            }
+            // That is to come by another link. If it does not, it is noticed.
+            if self.tree.is_pruned(stream, id, now) {
                 continue;
             }
             let mut open = lacking;

@@ -33,10 +33,13 @@ pub(crate) mod kind {
     // Messages to one node by way of others: see the module `letter`.
     pub(crate) const LETTER: u64 = 14;
     pub(crate) const SEEK: u64 = 15;
+    // Who pushes which streams: see the module `sync`.
+    pub(crate) const PRUNE: u64 = 16;
+    pub(crate) const GRAFT: u64 = 17;
 
     /// Returns whether messages of this kind are as many as there are messages of applications.
     pub(crate) const fn is_bulk(kind: u64) -> bool {
-        matches!(kind, SUMMARY..=WANT_IDS | LETTER)
+        matches!(kind, SUMMARY..=WANT_IDS | LETTER | PRUNE | GRAFT)
     }
 }
 

@@ -19,6 +19,7 @@ use super::message::put_text;
 use super::msgpack;
 use super::native::{Native, kind};
 use super::payload::Payload;
+use crate::frontier::Stream;
 use crate::id::{IdForm, MessageId, NodeId};
 
 /// How many streams one message may tell of.
@@ -277,6 +278,49 @@ impl WantIds {
     }
 }
 
+/// Says that messages of some streams need not be sent for a while: others send them. Whoever is told so tells what it has
+/// instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Prune {
+    /// For how long. In whole milliseconds on the wire.
+    pub(crate) span: Duration,
+    /// At most [`MAX_ENTRIES`].
+    pub(crate) streams: Vec<Stream>,
+}
+
+impl Prune {
+    pub(crate) fn encode(&self) -> OutControl {
+        let mut body = list(&self.streams, put_stream);
+        body.push(millis(self.span));
+        OutControl::native(kind::PRUNE, &body)
+    }
+
+    pub(crate) fn parse(native: &Native) -> Result<Self, ControlFault> {
+        let mut fields = native.fields("prune");
+        let streams = read_streams(&mut fields)?;
+        let span = Duration::from_millis(fields.number("span must be a number")?);
+        Ok(Self { span, streams })
+    }
+}
+
+/// Takes that back: the messages are to be sent as they come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Graft {
+    /// At most [`MAX_ENTRIES`].
+    pub(crate) streams: Vec<Stream>,
+}
+
+impl Graft {
+    pub(crate) fn encode(&self) -> OutControl {
+        OutControl::native(kind::GRAFT, &list(&self.streams, put_stream))
+    }
+
+    pub(crate) fn parse(native: &Native) -> Result<Self, ControlFault> {
+        let streams = read_streams(&mut native.fields("graft"))?;
+        Ok(Self { streams })
+    }
+}
+
 /// What tells ranges of a stream.
 pub(crate) trait Entry {
     fn ranges(&mut self) -> &mut Vec<Range>;
@@ -341,6 +385,19 @@ fn put_bin(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn put_id(out: &mut Vec<u8>, id: &MessageId) {
     put_bin(out, id.as_bytes());
+}
+
+fn put_stream(out: &mut Vec<u8>, stream: &Stream) {
+    put_array_head(out, 2);
+    put_text(out, stream.origin.as_str(), IdForm::Str);
+    msgpack::put_int(out, stream.epoch.into());
+}
+
+fn read_streams(fields: &mut Fields<'_>) -> Result<Vec<Stream>, ControlFault> {
+    read_entries(fields, |entry| {
+        let (origin, epoch) = read_stream(entry)?;
+        Ok(Stream { origin, epoch })
+    })
 }
 
 fn put_ranges(out: &mut Vec<u8>, ranges: &[Range]) {

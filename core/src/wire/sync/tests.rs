@@ -12,7 +12,7 @@ use crate::wire::value::Value;
 /// The reading of any kind of message, to have one table for all.
 type Parse = fn(&Native) -> Result<(), ControlFault>;
 
-const KINDS: [(u64, Parse); 7] = [
+const KINDS: [(u64, Parse); 9] = [
     (kind::SUMMARY, |native| Summary::parse(native).map(drop)),
     (kind::HAVE, |native| Have::parse(native).map(drop)),
     (kind::WANT, |native| Want::parse(native).map(drop)),
@@ -20,6 +20,8 @@ const KINDS: [(u64, Parse); 7] = [
     (kind::GONE, |native| Gone::parse(native).map(drop)),
     (kind::IDS, |native| Ids::parse(native).map(drop)),
     (kind::WANT_IDS, |native| WantIds::parse(native).map(drop)),
+    (kind::PRUNE, |native| Prune::parse(native).map(drop)),
+    (kind::GRAFT, |native| Graft::parse(native).map(drop)),
 ];
 
 fn node(id: &str) -> NodeId {
@@ -73,6 +75,10 @@ fn examples() -> Vec<(OutControl, Vec<u8>)> {
         entries: vec![extent(vec![(1, 2), (4, 4)])],
     };
     let ids = vec![MessageId::from_bytes([b'x'; 32])];
+    let streams = vec![Stream {
+        origin: node("A"),
+        epoch: 300,
+    }];
     let max = b"\xcf\xff\xff\xff\xff\xff\xff\xff\xff";
     let id = [&b"\x91\xc4\x20"[..], &[b'x'; 32]].concat();
     vec![
@@ -103,6 +109,18 @@ fn examples() -> Vec<(OutControl, Vec<u8>)> {
             [b"\x0b", &id[..]].concat(),
         ),
         (WantIds { ids }.encode(), [b"\x0c", &id[..]].concat()),
+        (
+            Prune {
+                span: Duration::from_micros(1_000_999),
+                streams: streams.clone(),
+            }
+            .encode(),
+            b"\x10\x91\x92\xa1A\xcd\x01\x2c\xcd\x03\xe8".to_vec(),
+        ),
+        (
+            Graft { streams }.encode(),
+            b"\x11\x91\x92\xa1A\xcd\x01\x2c".to_vec(),
+        ),
     ]
 }
 
@@ -475,6 +493,13 @@ proptest! {
         arrives(&gone, &gone.encode(), Gone::parse);
         let repair = Repair { age: Duration::from_millis(age), packed: packed.into() };
         arrives(&repair, &repair.encode(), Repair::parse);
+        let streams: Vec<Stream> = want.entries.iter().chain(&gone.entries).take(MAX_ENTRIES).map(|entry| {
+            Stream { origin: entry.origin.clone(), epoch: entry.epoch }
+        }).collect();
+        let prune = Prune { span: Duration::from_millis(age), streams: streams.clone() };
+        arrives(&prune, &prune.encode(), Prune::parse);
+        let graft = Graft { streams };
+        arrives(&graft, &graft.encode(), Graft::parse);
         let ids = Ids { ids: told };
         arrives(&ids, &ids.encode(), Ids::parse);
         let want_ids = WantIds { ids: wanted };
