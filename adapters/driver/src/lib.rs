@@ -64,6 +64,7 @@ mod link;
 mod listen;
 mod missed;
 mod outcome;
+mod pool;
 mod queue;
 mod runtime;
 mod shared;

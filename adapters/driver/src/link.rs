@@ -13,9 +13,6 @@ use crate::queue::{CREDIT_STEP, Ending, Queue};
 use crate::shared::Shared;
 use crate::writer::Writer;
 
-/// How many bytes are read at once: what a busy socket has for one call.
-const READ_LEN: usize = 64 << 10;
-
 /// How often a link reads and writes before it lets others run.
 const BUDGET: usize = 16;
 
@@ -35,7 +32,6 @@ where
         let mut link = Link {
             stream,
             writer: Writer::new(keeps_records),
-            buffer: vec![0; READ_LEN].into_boxed_slice(),
             can_read: true,
             can_write: true,
             stage: Stage::Open,
@@ -77,7 +73,6 @@ enum Stage {
 struct Link<'a, S> {
     stream: S,
     writer: Writer,
-    buffer: Box<[u8]>,
     /// Whether the other side may still send.
     can_read: bool,
     /// Whether nothing has failed in writing.
@@ -119,19 +114,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         if !self.can_read {
             return Poll::Pending;
         }
+        let Report { id, shared } = self.report;
         let stream = Pin::new(&mut self.stream);
-        match std::task::ready!(stream.poll_read(cx, &mut self.buffer))? {
-            0 => self.can_read = false,
-            // After the end, bytes are read only so that the stream closes in good order.
-            len if ending == Ending::Open => {
-                let Report { id, shared } = self.report;
-                shared.enter(|inner, now| {
-                    inner.state.handle_bytes(*id, &self.buffer[..len], now);
-                });
+        shared.buffers.with(|buffer| {
+            match std::task::ready!(stream.poll_read(cx, buffer))? {
+                0 => self.can_read = false,
+                // After the end, bytes are read only so that the stream closes in good order.
+                len if ending == Ending::Open => {
+                    shared.enter(|inner, now| inner.state.handle_bytes(*id, &buffer[..len], now));
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        Poll::Ready(Ok(()))
+            Poll::Ready(Ok(()))
+        })
     }
 
     /// Writes once, or does the next thing on the way to the end. Pending also when there is

@@ -21,6 +21,7 @@ use crate::dispatch::Dispatch;
 use crate::event::Subscribers;
 use crate::inbox::{Handed, Inbox, Limits};
 use crate::outcome::Delivery;
+use crate::pool::Pool;
 use crate::queue::{Chunk, Ending, GRANT, Queue};
 use crate::status::{Problem, SocketState};
 use crate::store::Store;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) dispatch: Dispatch,
     pub(crate) registry: Registry,
+    pub(crate) buffers: Pool,
     /// Where the node's state is kept, if anywhere.
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) inner: Mutex<Inner>,
@@ -150,6 +152,7 @@ impl Shared {
             inbox: Inbox::new(limits, store.is_some()),
             dispatch: Dispatch::new(limits),
             registry: Registry::default(),
+            buffers: Pool::default(),
             store,
             inner: Mutex::new(Inner {
                 state,

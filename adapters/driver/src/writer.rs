@@ -73,6 +73,8 @@ impl Writer {
             if self.is_unflushed {
                 ready!(self.poll_flush(stream, cx))?;
             }
+            // Nobody knows how long it will rest.
+            self.batch = Vec::new();
             return Poll::Ready(Ok(0));
         }
         let taken = ready!(Pin::new(stream).poll_write(cx, self.current()))?;
@@ -114,6 +116,11 @@ impl Writer {
         if is_alone || first.bytes.len() >= LARGE_LEN {
             self.large = Some(first.bytes);
             return;
+        }
+        if self.batch.capacity() == 0 {
+            let rest: usize = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+            self.batch
+                .reserve((first.bytes.len() + rest).min(BATCH_LEN));
         }
         self.batch.extend_from_slice(&first.bytes);
         while let Some(next) = self.chunks.front()
