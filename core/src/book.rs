@@ -101,6 +101,9 @@ pub(crate) struct Book {
 /// A link that lived so long was a good one: the address starts afresh.
 const LONG_LIFE: Duration = Duration::from_secs(10);
 
+/// As how many failures it counts to be turned away: with the default, the wait is 16 s at first.
+const TURNED_AWAY: u32 = 4;
+
 /// How many of our own addresses are remembered.
 const MAX_OWN: usize = 16;
 
@@ -249,6 +252,13 @@ impl Book {
                 self.entries.remove(address);
             }
             None => {}
+        }
+    }
+
+    /// Notes that the node at an address had no place for us, who are linked to others: it is not asked again soon.
+    pub(crate) fn turned_away(&mut self, address: &Address) {
+        if let Some(entry) = self.entries.get_mut(address) {
+            entry.failures = entry.failures.max(TURNED_AWAY);
         }
     }
 

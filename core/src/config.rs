@@ -38,14 +38,18 @@ pub struct Config {
     /// [`MeshState::connect`]: crate::MeshState::connect
     pub max_dialed: usize,
 
-    /// How many links there may be in all, whoever dialled, with dials under way. At the limit, accepted links are
-    /// refused and dials fail.
+    /// How many links there may be in all, whoever dialled, with dials under way. At the limit dials fail, and whoever dials this
+    /// node is heard out and turned away: it is told of up to 16 neighbours, and goes on to those.
+    ///
+    /// One that comes from another part of the network, or has no link yet, gets the place of a native neighbour all the same, for there
+    /// may be no other: that of the one that came last of those that dialled this node, which is told of the newcomer. This
+    /// happens once in two [`beacon_interval`](Self::beacon_interval)s at most, and never to the only link.
     ///
     /// Default: 128. Each costs a socket and up to [`link_queue_limit`](Self::link_queue_limit).
     pub max_links: usize,
 
-    /// How many accepted links may be without a complete handshake at one time. At the limit,
-    /// further ones are refused.
+    /// How many accepted links may be without a complete handshake at one time, beside those of
+    /// [`max_links`](Self::max_links). At the limit, further ones are refused.
     ///
     /// Default: 32 (guess): enough for a network that comes back all at once, too few to starve
     /// established peers of [`max_links`](Self::max_links).

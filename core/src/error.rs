@@ -217,9 +217,10 @@ impl std::error::Error for ConnectError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// [`Config::max_links`](crate::Config::max_links) is reached.
+    /// As many streams are open as [`Config::max_links`](crate::Config::max_links) and
+    /// [`Config::max_pending`](crate::Config::max_pending) allow together.
     TooManyLinks {
-        /// The limit.
+        /// Their sum.
         limit: usize,
     },
     /// [`Config::max_pending`](crate::Config::max_pending) is reached.
@@ -283,8 +284,12 @@ pub enum CloseReason {
     PeerClosed,
     /// The other side closed it, and said before that it would: it leaves, or does not want the link.
     PeerLeft,
-    /// The other side has no place for another link.
+    /// The other side has no place for another link, or gave this one up for another. It has told of others, and those are
+    /// dialled.
     TurnedAway,
+    /// This node has no place for another link, or gave this one up for another: see
+    /// [`Config::max_links`](crate::Config::max_links).
+    NoPlace,
     /// A probe ([`Config::probe_interval`](crate::Config::probe_interval)) found a node that is reached by other links.
     Redundant,
 }
@@ -306,6 +311,7 @@ impl fmt::Display for CloseReason {
             Self::PeerClosed => f.write_str("the other side closed it, or the connection broke"),
             Self::PeerLeft => f.write_str("the other side took its leave"),
             Self::TurnedAway => f.write_str("the other side has no place for another link"),
+            Self::NoPlace => f.write_str("this node has no place for another link"),
             Self::Redundant => f.write_str("the node is reached by other links"),
         }
     }

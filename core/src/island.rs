@@ -61,6 +61,20 @@ impl Island {
         }
     }
 
+    /// Nobody else is on the island any more: it begins anew, as that of one node. Who it is linked to next may be its old
+    /// neighbours, and have to see that it came back from outside.
+    pub(crate) fn begin_alone(&mut self, now: Instant) {
+        self.beacon.leader = self.own.clone();
+        self.beacon.count = self.count_at(now);
+        self.heard_at = now;
+    }
+
+    /// Returns the count by our clock, so that it only goes up however often we lead.
+    fn count_at(&self, now: Instant) -> u64 {
+        let interval = u64::try_from(self.interval.as_micros()).unwrap_or(u64::MAX);
+        now.as_micros() / interval.max(1)
+    }
+
     pub(crate) const fn beacon(&self) -> &Beacon {
         &self.beacon
     }
@@ -87,9 +101,7 @@ impl Island {
         if self.beacon.leader != self.own {
             self.beacon.leader = self.own.clone();
         }
-        // By our clock, so that it only goes up however often we lead.
-        let interval = u64::try_from(self.interval.as_micros()).unwrap_or(u64::MAX);
-        self.beacon.count = now.as_micros() / interval.max(1);
+        self.beacon.count = self.count_at(now);
         self.heard_at = now;
         true
     }
@@ -173,6 +185,17 @@ mod tests {
         assert!(!island.count(at(106)));
         assert!(island.count(at(107)));
         assert_eq!(*island.beacon(), beacon("m", 3));
+    }
+
+    #[test]
+    fn who_is_alone_is_an_island_of_its_own() {
+        let mut island = island("m");
+        island.hear(beacon("c", 4), at(10));
+        island.begin_alone(at(65));
+        assert_eq!(*island.beacon(), beacon("m", 2));
+        assert!(!island.beacon().agrees(&beacon("c", 4)));
+        assert_eq!(island.deadline(), at(95), "and it counts");
+        assert!(island.hear(beacon("c", 4), at(70)), "back again");
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub enum Mark {
     EndPeerLeft,
     /// A link ended: the peer had no place for it.
     EndTurnedAway,
+    /// A link ended: this node had no place for it.
+    EndNoPlace,
     /// A link ended: it was a probe, and led to our own island.
     EndRedundant,
     /// The logs at the two ends of a link differed.
@@ -117,8 +119,12 @@ pub enum Mark {
     BackoffReset,
     /// An address was forgotten to make room for another.
     BookEvicted,
-    /// An accepted stream was turned away: there are too many links.
+    /// A node was turned away: there are too many links.
     TooManyLinks,
+    /// Whoever turned this node away, or gave up its link, told it of others.
+    NamedOnTurningAway,
+    /// A link was given up for one that leads to another island.
+    RoomMade,
     /// An accepted stream was turned away: too many wait for a handshake.
     TooManyPending,
 
@@ -227,6 +233,7 @@ impl Mark {
             CloseReason::PeerClosed => Self::EndPeerClosed,
             CloseReason::PeerLeft => Self::EndPeerLeft,
             CloseReason::TurnedAway => Self::EndTurnedAway,
+            CloseReason::NoPlace => Self::EndNoPlace,
             CloseReason::Redundant => Self::EndRedundant,
         }
     }

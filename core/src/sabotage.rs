@@ -112,6 +112,10 @@ pub enum Sabotage {
     SpareClosed,
     /// Any number of links is accepted.
     LinkLimitIgnored,
+    /// Whoever is turned away is told of nobody.
+    NobodyNamed,
+    /// No link is given up for one that leads to another island.
+    NoRoomMade,
 
     /// All nodes draw the same numbers.
     SeedIgnored,

@@ -13,6 +13,7 @@ mod posting;
 mod receipts;
 mod receive;
 mod repair;
+mod room;
 mod saving;
 mod transmit;
 mod tree;
@@ -114,6 +115,8 @@ pub struct MeshState {
     should_dial: bool,
     /// When the neighbours were last asked for peers after a loss.
     asked_for_peers: Option<Instant>,
+    /// When a link was last given up, or promised to be, for one that leads to another island.
+    made_room: Option<Instant>,
     #[cfg(feature = "marks")]
     marks: crate::Marks,
 }
@@ -236,6 +239,7 @@ impl MeshState {
             awaited: None,
             should_dial: true,
             asked_for_peers: None,
+            made_room: None,
             #[cfg(feature = "marks")]
             marks: crate::Marks::NONE,
         };
@@ -255,11 +259,9 @@ impl MeshState {
         if self.phase != Phase::Running {
             return Err(AcceptError::ShutDown);
         }
-        if self.links.len() + self.dials_in_the_air() >= self.config.max_links
-            && !sabotaged!(self.config, Sabotage::LinkLimitIgnored)
-        {
-            reached!(self, Mark::TooManyLinks);
-            let limit = self.config.max_links;
+        // Beyond max_links one is heard out, and told of others: see the module `room`.
+        let limit = self.config.max_links + self.config.max_pending;
+        if self.links.len() + self.dials_in_the_air() >= limit {
             return Err(AcceptError::TooManyLinks { limit });
         }
         let pending = self.links.values().filter(|link| {
@@ -383,7 +385,8 @@ impl MeshState {
     /// Returns what to write, if that is possible at once, to an accepted stream that
     /// [`handle_accepted`](Self::handle_accepted) turned away, before dropping it.
     ///
-    /// A native node learns from it why, as [`CloseReason::TurnedAway`]. A legacy node gets our handshake: a py2p that
+    /// A native node learns from it why, as [`CloseReason::TurnedAway`], and of nobody else: it has not said who it is, and may be
+    /// of another network. A legacy node gets our handshake: a py2p that
     /// dialled us by our id and does not get it would storm its other peers with requests for ever.
     pub fn farewell(&mut self, now: Instant) -> Bytes {
         self.farewell_frames(now)
@@ -688,7 +691,11 @@ impl MeshState {
         if link.stage == Stage::Closing {
             return;
         }
-        if !matches!(reason, CloseReason::Requested | CloseReason::ShutDown) {
+        // What was said in good order goes out all the same.
+        if !matches!(
+            reason,
+            CloseReason::Requested | CloseReason::ShutDown | CloseReason::NoPlace
+        ) {
             for send in link.outbox.abandon() {
                 self.tell_outcome(send, SendOutcome::LinkLost(reason.clone()));
             }
@@ -800,6 +807,7 @@ impl MeshState {
         if self.phase != Phase::Running {
             return;
         }
+        self.leave_island(now);
         if self.peers.is_empty() {
             self.event(Event::Isolated);
         } else {
@@ -850,7 +858,8 @@ impl MeshState {
             "one link for each peer"
         );
         debug_assert!(
-            self.links.len() + self.dials_in_the_air() <= self.config.max_links + 1,
+            self.links.len() + self.dials_in_the_air()
+                <= self.config.max_links + self.config.max_pending + 1,
             "links are bounded"
         );
         self.links.values().for_each(Link::check_invariants);

@@ -477,7 +477,7 @@ pub(crate) fn config(limits: &Limits) -> Config {
 /// Returns how many bytes a node may hold by its configuration.
 pub(crate) fn memory_limit(config: &Config) -> usize {
     let link = 2 * config.link_queue_limit + config.max_frame_len + (16 << 10);
-    let links = (config.max_links + 1).saturating_mul(link);
+    let links = (config.max_links + config.max_pending + 1).saturating_mul(link);
     let tables = config.max_addresses * 300 + config.max_seen * 140 + config.max_streams * 1024;
     links + tables + config.log_len * 2 + config.max_searches * 1024 + OWN_COST
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::greeting::lost_standing;
 use super::{MeshState, Phase};
 use crate::address::Address;
-use crate::book::Wanted;
+use crate::book::{Standing, Wanted};
 use crate::error::{CloseReason, ConnectError};
 use crate::id::NodeId;
 use crate::link::{Link, Stage};
@@ -69,7 +69,7 @@ impl MeshState {
             dial.purpose = Purpose::Asked;
             return Ok(*id);
         }
-        if self.links.len() + self.dials_in_the_air() >= self.config.max_links {
+        if !self.has_place() {
             let limit = self.config.max_links;
             return Err(ConnectError::TooManyLinks { limit });
         }
@@ -97,7 +97,7 @@ impl MeshState {
 
     /// Dials the node that a response names, for the messages that wait for it.
     pub(super) fn dial_for_reply(&mut self, node: &NodeId, address: &Address, now: Instant) {
-        let is_full = self.links.len() + self.dials_in_the_air() >= self.config.max_links;
+        let is_full = !self.has_place();
         if is_full || address.port() == 0 || self.book.is_own(address) {
             let error = if is_full {
                 ConnectError::TooManyLinks {
@@ -142,7 +142,7 @@ impl MeshState {
             self.plan_probe(now);
         }
         self.book.expire(self.config.address_age, now);
-        if self.links.len() + self.dials_in_the_air() >= self.config.max_links {
+        if !self.has_place_to_probe(now) {
             return;
         }
         let is_linked = |id: &NodeId| self.peers.contains_key(id);
@@ -180,7 +180,7 @@ impl MeshState {
         if self.phase != Phase::Running {
             return;
         }
-        while self.links.len() + self.dials_in_the_air() < self.config.max_links {
+        while self.has_place() {
             let wanted = self.wanted();
             let is_linked = |id: &NodeId| self.peers.contains_key(id);
             let Some(address) = self.book.due(wanted, is_linked, now) else {
@@ -266,6 +266,9 @@ impl MeshState {
         if dial.purpose == Purpose::Probe {
             self.book.probed(&dial.address);
             return self.revive_held(now);
+        }
+        if error == ConnectError::Closed(CloseReason::TurnedAway) && !self.peers.is_empty() {
+            self.book.turned_away(&dial.address);
         }
         let retry_in = self.book.failed(&dial.address, &mut self.chance, now);
         self.should_dial = true;
@@ -354,6 +357,7 @@ impl MeshState {
                 | CloseReason::PeerClosed
                 | CloseReason::PeerLeft
                 | CloseReason::TurnedAway
+                | CloseReason::NoPlace
                 | CloseReason::Redundant => ConnectError::Closed(reason.clone()),
             };
             return self.dial_failed(dial, error, now);
@@ -367,6 +371,10 @@ impl MeshState {
         let began =
             sabotaged!(self.config, Sabotage::BackoffNeverResets => now, else established_at);
         let lived = now.saturating_duration_since(began);
+        if let Some(Goodbye::Full(others)) = &gone.goodbye {
+            // For the sake of one of these: it comes before all others.
+            self.note_named(others, Standing::Lost, now);
+        }
         let advertised = gone.card.as_ref().and_then(|card| card.address.as_ref());
         let best = gone.dial_address();
         for address in best.into_iter().chain(advertised) {

@@ -102,8 +102,11 @@ impl MeshState {
                 reached!(self, Mark::Confirmed);
                 self.establish(id, now);
             }
-            (kind::GOODBYE, Stage::Greeting) => match Goodbye::parse(native) {
-                Ok(Goodbye::Full) => self.close(id, CloseReason::TurnedAway, now),
+            (kind::GOODBYE, _) if link.side == Side::Dialed => match Goodbye::parse(native) {
+                Ok(Goodbye::Full(others)) => {
+                    self.note_named(&others, Standing::Told, now);
+                    self.close(id, CloseReason::TurnedAway, now);
+                }
                 Ok(Goodbye::Leaving | Goodbye::Unwanted) => {}
                 Err(fault) => self.fault(id, fault, now),
             },
@@ -175,6 +178,9 @@ impl MeshState {
         }
         if card.id == self.id && !sabotaged!(self.config, Sabotage::SelfDialAccepted) {
             return self.close(id, CloseReason::Ourselves, now);
+        }
+        if !self.finds_place(id, &card.id, now) {
+            return self.turn_away(id, &card, now);
         }
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -338,6 +344,7 @@ impl MeshState {
         self.search_again(now);
         self.drop_surplus_dials();
         self.should_dial = true;
+        self.make_room(id, now);
     }
 
     /// Ends what competed with a link that is established now.
@@ -474,6 +481,7 @@ impl MeshState {
             | CloseReason::PeerClosed
             | CloseReason::PeerLeft
             | CloseReason::TurnedAway
+            | CloseReason::NoPlace
             | CloseReason::Redundant => false,
             CloseReason::Fault(_)
             | CloseReason::Ourselves
@@ -506,7 +514,7 @@ impl MeshState {
     }
 
     /// Sends our handshake, unless it is out already.
-    fn introduce(&mut self, id: LinkId, now: Instant) {
+    pub(super) fn introduce(&mut self, id: LinkId, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -536,7 +544,10 @@ impl MeshState {
     /// Returns what suits whoever is there: a native node takes the first message, a legacy one ignores it.
     pub(super) fn farewell_frames(&mut self, now: Instant) -> Bytes {
         let mut frames = BytesMut::new();
-        for message in [Goodbye::Full.encode(), self.handshake(PeerKind::Other)] {
+        for message in [
+            Goodbye::Full(Vec::new()).encode(),
+            self.handshake(PeerKind::Other),
+        ] {
             let packed = self.compose_control(&message, now);
             let frame = Encoder::new(packed.id(), packed.bytes().clone()).frame(None);
             frames.extend_from_slice(&frame);
@@ -575,7 +586,7 @@ impl MeshState {
     }
 
     /// Sends one message of the greeting: a whisper, never compressed.
-    fn send_greeting(&mut self, id: LinkId, message: &OutControl, now: Instant) {
+    pub(super) fn send_greeting(&mut self, id: LinkId, message: &OutControl, now: Instant) {
         let packed = self.compose_control(message, now);
         let frame = Encoder::new(packed.id(), packed.bytes().clone()).frame(None);
         self.enqueue(id, frame, None, now);

@@ -50,6 +50,15 @@ impl MeshState {
         }
     }
 
+    /// A node that has lost its last native link is an island of its own.
+    pub(super) fn leave_island(&mut self, now: Instant) {
+        let mut links = self.links.values();
+        if !links.any(|link| link.is_established() && link.kind == PeerKind::Native) {
+            self.island.begin_alone(now);
+            self.watch_island();
+        }
+    }
+
     fn spread_beacon(&mut self, but: Option<LinkId>, now: Instant) {
         if sabotaged!(self.config, Sabotage::BeaconsDisabled) {
             return;

@@ -48,10 +48,33 @@ pub(super) fn links_are_bounded_whoever_dials() {
     solo.feed(link, &Legacy::py2p("B").at("10.0.0.8:1").handshake());
     solo.dial("10.0.0.7:1");
     solo.state.connect(address("10.0.0.7:2"), solo.now).unwrap();
-    let refused = solo.state.handle_accepted(address("1.2.3.4:5"), solo.now);
-    assert_eq!(refused, Err(AcceptError::TooManyLinks { limit: 4 }));
+    let late = solo.accept();
+    solo.feed(late, &Legacy::native("C").hello());
+    assert_eq!(solo.closed.get(&late), Some(&CloseReason::NoPlace));
     let refused = solo.state.connect(address("10.0.0.7:3"), solo.now);
     assert_eq!(refused, Err(ConnectError::TooManyLinks { limit: 4 }));
+}
+
+#[test]
+fn streams_are_bounded_whatever_becomes_of_them() {
+    let mut solo = Solo::with(Config {
+        max_links: 2,
+        max_dialed: 0,
+        max_pending: 3,
+        ..config()
+    });
+    solo.native("A");
+    solo.native("B");
+    for name in ["C", "D", "E"] {
+        // It is turned away, and does not take in that it is.
+        let link = solo.accept_without_credit();
+        solo.feed(link, &Legacy::native(name).hello());
+        assert_eq!(solo.closed.get(&link), None);
+    }
+    let refused = solo.state.handle_accepted(address("1.2.3.4:5"), solo.now);
+    assert_eq!(refused, Err(AcceptError::TooManyLinks { limit: 5 }));
+    solo.pass(solo.state.config().linger_timeout);
+    solo.accept();
 }
 
 #[test]

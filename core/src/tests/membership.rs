@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::solo::*;
+use crate::wire::control::{Control, PeerEntry, encode_peers};
+use crate::wire::native::{Goodbye, kind};
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -99,4 +103,173 @@ pub(super) fn addresses_are_bounded_and_age() {
     }
     let left = solo.state.snapshot().addresses;
     assert_eq!(left.len(), 1, "the seed: {left:?}");
+}
+
+/// A node with room for three links, which it has: two that others dialled, and one that it did.
+fn full() -> (Solo, [LinkId; 3]) {
+    let mut solo = Solo::with(Config {
+        max_links: 3,
+        max_dialed: 1,
+        ..config()
+    });
+    let dialed = solo.dial("10.2.0.1:4444");
+    let peer = Legacy::native("Dialed").at("10.2.0.1:4444");
+    solo.feed(dialed, &[peer.hello(), peer.accept()].concat());
+    let links = [("First", "10.2.0.2:4444"), ("Second", "10.2.0.3:4444")].map(|(name, at)| {
+        solo.pass(SECOND);
+        let link = solo.accept();
+        let peer = Legacy::native(name).at(at);
+        solo.feed(link, &[peer.hello(), peer.confirm()].concat());
+        link
+    });
+    assert_eq!(solo.state.peers().count(), 3);
+    solo.take_events();
+    let all = [dialed, links[0], links[1]];
+    solo.forget_sent(&all);
+    (solo, all)
+}
+
+/// Returns the nodes that are named on turning somebody away, if that is done.
+fn named(sent: &[Control]) -> Option<Vec<String>> {
+    sent.iter().find_map(|control| match control {
+        Control::Native(native) if native.kind == kind::GOODBYE => {
+            let Ok(Goodbye::Full(others)) = Goodbye::parse(native) else {
+                return None;
+            };
+            let names = others.iter().map(|other| other.id.as_str().to_owned());
+            Some(names.collect())
+        }
+        _ => None,
+    })
+}
+
+#[test]
+pub(super) fn whoever_is_turned_away_is_told_of_others_and_dials_them() {
+    let (mut solo, _) = full();
+    let link = solo.accept();
+    assert_eq!(solo.controls(link), [], "it might be anybody");
+    solo.feed(link, &Legacy::native("Late").at("10.2.0.9:4444").hello());
+    assert_eq!(solo.closed.get(&link), Some(&CloseReason::NoPlace));
+    let frames: Vec<Bytes> = solo.chunks_to(link);
+    let names = named(&solo.controls(link)).expect("it is told");
+    assert_eq!(names, ["Dialed", "First", "Second"]);
+    assert_eq!(solo.state.peers().count(), 3);
+
+    let mut late = Solo::with(Config {
+        advertised: Some(address("10.2.0.9:4444")),
+        ..config()
+    });
+    let link = late.dial("10.0.0.1:4444");
+    for frame in frames {
+        late.feed(link, &frame);
+    }
+    assert_eq!(late.closed.get(&link), Some(&CloseReason::TurnedAway));
+    let mut dialed: Vec<String> = late.dials.iter().map(|(_, to)| to.to_string()).collect();
+    dialed.sort();
+    let neighbours = ["10.2.0.1:4444", "10.2.0.2:4444", "10.2.0.3:4444"];
+    assert_eq!(dialed[dialed.len() - 3..], neighbours);
+}
+
+#[test]
+pub(super) fn a_stranger_of_another_network_is_told_of_nobody() {
+    let (mut solo, _) = full();
+    let link = solo.accept();
+    let mut spy = Legacy::native("Spy");
+    spy.protocol = "another".to_owned();
+    solo.feed(link, &spy.hello());
+    assert!(matches!(
+        solo.closed.get(&link),
+        Some(CloseReason::WrongNetwork { .. })
+    ));
+    assert_eq!(named(&solo.controls(link)), None);
+}
+
+#[test]
+fn a_legacy_node_is_greeted_before_it_is_turned_away_and_told_of_those_it_can_live_with() {
+    let (mut solo, _) = full();
+    let link = solo.accept();
+    solo.feed(link, &Legacy::py2p("P").handshake());
+    assert_eq!(solo.closed.get(&link), Some(&CloseReason::NoPlace));
+    let said = solo.controls(link);
+    assert!(matches!(said[0], Control::Handshake(_)), "{said:?}");
+    let told = said.iter().find_map(|control| match control {
+        Control::Peers(entries) => Some(entries.len()),
+        _ => None,
+    });
+    assert_eq!(told, Some(3));
+    let link = solo.accept();
+    solo.feed(link, &Legacy::js2p("J").handshake());
+    let said = solo.controls(link);
+    assert!(matches!(said[0], Control::Handshake(_)), "{said:?}");
+    assert!(
+        said.iter()
+            .all(|control| !matches!(control, Control::Peers(entries) if !entries.is_empty())),
+        "js2p breaks on them: {said:?}"
+    );
+}
+
+#[test]
+pub(super) fn one_of_another_island_gets_the_place_of_the_neighbour_that_came_last() {
+    let (mut solo, [dialed, first, second]) = full();
+    let stranger = |name: &str, at: &str| {
+        let beacon = island::Beacon {
+            leader: id(name),
+            count: 0,
+        };
+        Legacy::native(name).at(at).hello_from(beacon)
+    };
+    let link = solo.accept();
+    solo.feed(link, &stranger("Stranger", "10.2.0.8:4444"));
+    assert!(solo.closed.is_empty(), "it may be nobody");
+    solo.feed(link, &Legacy::native("Stranger").confirm());
+    assert!(solo.is_peer("Stranger") && solo.is_peer("First") && solo.is_peer("Dialed"));
+    assert_eq!(solo.closed.get(&second), Some(&CloseReason::NoPlace));
+    let names = named(&solo.controls(second)).expect("it is told for whom");
+    assert_eq!(names, ["Stranger"]);
+    // The next one has to wait.
+    let early = solo.accept();
+    solo.feed(early, &stranger("Early", "10.2.0.10:4444"));
+    assert_eq!(solo.closed.get(&early), Some(&CloseReason::NoPlace));
+    let alive = wire::native::encode_pong(1);
+    for _ in 0..7 {
+        solo.pass(SECOND * 10);
+        for (link, name) in [(dialed, "Dialed"), (first, "First"), (link, "Stranger")] {
+            let peer = Legacy::native(name);
+            solo.feed(link, &peer.text_frame(2, "rs2p", &alive.packets));
+        }
+    }
+    let later = solo.accept();
+    solo.feed(later, &stranger("Later", "10.2.0.10:4444"));
+    solo.feed(later, &Legacy::native("Later").confirm());
+    assert!(solo.is_peer("Later"));
+    assert_eq!(
+        solo.closed.get(&link),
+        Some(&CloseReason::NoPlace),
+        "who came by a claim goes first"
+    );
+    assert!(solo.is_peer("First") && solo.is_peer("Dialed"));
+}
+
+#[test]
+pub(super) fn who_loses_its_place_to_another_dials_that_one_first() {
+    let mut solo = Solo::with(Config {
+        max_dialed: 1,
+        ..config()
+    });
+    let link = solo.dial("10.2.0.9:4444");
+    let peer = Legacy::native("Full").at("10.2.0.9:4444");
+    solo.feed(link, &[peer.hello(), peer.accept()].concat());
+    let told = |id: &str, at: &str| PeerEntry {
+        address: address(at),
+        id: super::solo::id(id),
+        id_form: IdForm::Str,
+    };
+    let peers = encode_peers(&[told("Other", "10.1.0.1:4444")]);
+    solo.feed(link, &peer.frame(2, 7, &peers.packets));
+    let goodbye = Goodbye::Full(vec![told("Newcomer", "10.2.0.8:4444")]).encode();
+    solo.feed(link, &peer.text_frame(2, "rs2p", &goodbye.packets));
+    solo.dials.clear();
+    solo.close(link);
+    let dialed: Vec<String> = solo.dials.iter().map(|(_, to)| to.to_string()).collect();
+    assert_eq!(dialed, ["10.2.0.8:4444"]);
 }

@@ -393,6 +393,9 @@ pub(super) fn an_end_that_is_gone_without_a_word_is_noticed_and_a_quiet_one_stay
     let mut net = chain(3, 12);
     net.run(SECOND * 600);
     assert_eq!(net.links().len(), 6, "a ping now and then is enough");
+    let is_down = |event: &Event| matches!(event, Event::PeerDown { .. });
+    let mut nodes = net.nodes.iter();
+    assert!(nodes.all(|node| !node.events.iter().any(is_down)));
     net.swallow(0, 1);
     net.run(SECOND * 91);
     let is_silent = |event: &Event| {

@@ -101,6 +101,8 @@ held! {
     Js2pToldOfPeers: quirks_greeting::peers_to_py2p_and_peers_to_js2p,
     SpareClosed: duplicates::connecting_to_a_linked_py2p_by_another_name_says_duplicate_and_leaves_it_in_peace,
     LinkLimitIgnored: limits::links_are_bounded_whoever_dials,
+    NobodyNamed: membership::whoever_is_turned_away_is_told_of_others_and_dials_them,
+    NoRoomMade: membership::one_of_another_island_gets_the_place_of_the_neighbour_that_came_last,
     SeedIgnored: restart::without_its_state_a_node_is_another,
     BackoffMissing: network::a_seed_that_is_down_at_first_is_joined_when_it_comes_up,
     BackoffNeverResets: held::an_address_that_failed_often_is_dialled_soon_after_a_long_link,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::encode::Encoder;
 use crate::frame::FrameReader;
+use crate::island::Beacon;
 use crate::wire::control::{Control, Handshake, OutControl, sub_flag};
 use crate::wire::message::{Packed, put_text};
 use crate::wire::msgpack;
@@ -201,6 +202,12 @@ impl Solo {
         self.sent.remove(&link).unwrap_or_default()
     }
 
+    /// Returns the bytes that were written to a link.
+    pub(crate) fn chunks_to(&self, link: LinkId) -> Vec<Bytes> {
+        let chunks = self.chunks.iter().filter(|(to, ..)| *to == link);
+        chunks.map(|(_, bytes, _)| bytes.clone()).collect()
+    }
+
     /// Takes the control messages that were sent on a link since the last call.
     pub(crate) fn controls(&mut self, link: LinkId) -> Vec<Control> {
         self.sent(link)
@@ -368,6 +375,15 @@ impl Legacy {
     }
 
     pub(crate) fn hello(&self) -> Vec<u8> {
+        self.hello_of(None)
+    }
+
+    /// A hello that tells of an island.
+    pub(crate) fn hello_from(&self, island: Beacon) -> Vec<u8> {
+        self.hello_of(Some(island))
+    }
+
+    fn hello_of(&self, island: Option<Beacon>) -> Vec<u8> {
         let hello = Hello {
             version: 1,
             id: id(&self.id),
@@ -377,7 +393,7 @@ impl Legacy {
             features: self.features.clone(),
             max_frame_len: self.max_frame_len,
             key: None,
-            island: None,
+            island,
             is_probe: false,
         };
         let message = hello.encode();

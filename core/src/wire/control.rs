@@ -202,18 +202,26 @@ impl Handshake {
 /// Writes a peers message.
 pub(crate) fn encode_peers(entries: &[PeerEntry]) -> OutControl {
     let mut packets = Payload::new();
-    packets.push_with(|out| {
-        put_array_head(out, entries.len());
-        for entry in entries {
-            entry.put(out);
-        }
-    });
+    packets.push_with(|out| put_entries(out, entries));
     OutControl::new(MainType::Whisper, sub_flag::PEERS, packets)
 }
 
-/// Reads a peers list. Entries that nobody can dial are passed over, as they cost no legacy node its link.
+pub(crate) fn put_entries(out: &mut Vec<u8>, entries: &[PeerEntry]) {
+    put_array_head(out, entries.len());
+    for entry in entries {
+        entry.put(out);
+    }
+}
+
 fn parse_peers(message: &Packed, max_peers: usize) -> Result<Vec<PeerEntry>, ControlFault> {
-    let mut fields = Fields::of("peers", message);
+    read_entries(&mut Fields::of("peers", message), max_peers)
+}
+
+/// Reads a list of nodes. Entries that nobody can dial are passed over, as they cost no legacy node its link.
+pub(crate) fn read_entries(
+    fields: &mut Fields<'_>,
+    max: usize,
+) -> Result<Vec<PeerEntry>, ControlFault> {
     let rule = "entries must be a list of [[host, port], id]";
     let entries = elements(fields.raw(rule)?).ok_or_else(|| fields.breaks(rule))?;
     entries
@@ -222,7 +230,7 @@ fn parse_peers(message: &Packed, max_peers: usize) -> Result<Vec<PeerEntry>, Con
                 .ok_or_else(|| fields.breaks(rule))
                 .transpose()
         })
-        .take(max_peers)
+        .take(max)
         .collect()
 }
 

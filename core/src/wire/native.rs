@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::control::OutControl;
+use super::control::{OutControl, put_entries, read_entries};
 use super::fault::ControlFault;
-use super::fields::Fields;
+use super::fields::{Fields, PeerEntry};
 use super::message::Packed;
 use super::payload::{Packets, Payload};
 use super::value::Value;
@@ -94,31 +94,41 @@ pub(crate) fn encode_confirm() -> OutControl {
 }
 
 /// Why a side closes a link in good order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Goodbye {
     /// It leaves the network, and may come back.
     Leaving,
     /// It does not want this link; nor, then, to be dialled for it again.
     Unwanted,
-    /// It has no place for another link; said before any hello.
-    Full,
+    /// It has no place for another link, or gives this one up for another; here are some that may have one. Also said before
+    /// any hello.
+    Full(Vec<PeerEntry>),
 }
 
 impl Goodbye {
-    pub(crate) fn encode(self) -> OutControl {
-        let why = match self {
-            Self::Leaving => 0,
-            Self::Unwanted => 1,
-            Self::Full => 2,
+    /// How many others are named at most; those beyond are passed over.
+    pub(crate) const MAX_NAMED: usize = 16;
+
+    pub(crate) fn encode(&self) -> OutControl {
+        let body = match self {
+            Self::Leaving => Payload::from(0),
+            Self::Unwanted => Payload::from(1),
+            Self::Full(others) => {
+                let mut body = Payload::from(2);
+                body.push_with(|out| put_entries(out, others));
+                body
+            }
         };
-        OutControl::native(kind::GOODBYE, &Payload::from(why))
+        OutControl::native(kind::GOODBYE, &body)
     }
 
     pub(crate) fn parse(native: &Native) -> Result<Self, ControlFault> {
-        let why = native.fields("goodbye").number("reason must be a number")?;
+        let mut fields = native.fields("goodbye");
+        let why = fields.number("reason must be a number")?;
         Ok(match why {
             1 => Self::Unwanted,
-            2 => Self::Full,
+            2 if fields.rest().0 > 0 => Self::Full(read_entries(&mut fields, Self::MAX_NAMED)?),
+            2 => Self::Full(Vec::new()),
             _ => Self::Leaving,
         })
     }
@@ -372,6 +382,38 @@ pub(crate) mod tests {
         let body = b"\0\x86\xa1v\x01\xa2id\xa4node\xa3net\xa3net\xa4feat\x91\xa3log\
             \xa3lim\x81\xa5frame\xce\0\x10\0\0\xa3key\xc4\x03key";
         assert_eq!(out.packets.body(), body);
+    }
+
+    #[test]
+    fn a_goodbye_names_others_and_may_say_more() {
+        let entry = |n: usize| PeerEntry {
+            address: Address::new("10.0.0.1", 4444).unwrap(),
+            id: NodeId::new(format!("node{n}")).unwrap(),
+            id_form: IdForm::Str,
+        };
+        let others: Vec<PeerEntry> = (0..Goodbye::MAX_NAMED + 1).map(entry).collect();
+        let named = others[..Goodbye::MAX_NAMED].to_vec();
+        let mut later = Goodbye::Leaving.encode();
+        later.packets.push("why");
+        let table = [
+            (Goodbye::Full(others).encode(), Goodbye::Full(named)),
+            (Goodbye::Unwanted.encode(), Goodbye::Unwanted),
+            (
+                OutControl::native(kind::GOODBYE, &packets![2]),
+                Goodbye::Full(Vec::new()),
+            ),
+            (later, Goodbye::Leaving),
+            (
+                OutControl::native(kind::GOODBYE, &packets![77, "new"]),
+                Goodbye::Leaving,
+            ),
+        ];
+        for (out, expected) in table {
+            assert_eq!(Goodbye::parse(&native(&out)), Ok(expected));
+        }
+        let bad = OutControl::native(kind::GOODBYE, &packets![2, "nobody"]);
+        let fault = Goodbye::parse(&native(&bad)).unwrap_err();
+        assert!(fault.to_string().contains("entries must be a list"));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
-use rs2p_sim::{Family, Options, Profile, Rs2p, Scenario, Sweep, run};
+use rs2p_sim::{Bootstrap, Family, Options, Profile, Rs2p, Scenario, Sweep, run};
 
-use crate::sabotage::named::{calm, during, publish};
+use crate::sabotage::named::few_places;
 use crate::settings::{base, count, families, sweep_clean};
 
 /// How many scenarios are swept: some that are always the same, and others where the environment asks for them.
@@ -91,14 +91,36 @@ fn nothing_is_wrong_where_some_mean_harm() {
 }
 
 #[test]
-#[ignore = "a known fault: whoever is turned away is told of nobody else, and may stay outside"]
 fn twelve_that_know_one_with_four_places_become_one_network() {
-    let mut scenario = Scenario {
-        load: vec![during(1, 10, publish(3, 5, 20))],
-        ..calm(12)
-    };
-    scenario.limits.links = 4;
-    scenario.limits.dialed = 2;
-    let report = run(&Rs2p::default(), &scenario, Options::default()).report;
-    assert_eq!(report.violations, []);
+    for seed in 0..20 {
+        let scenario = few_places(12, 4, 2, Bootstrap::One, seed);
+        let report = run(&Rs2p::default(), &scenario, Options::default()).report;
+        assert_eq!(report.violations, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn nobody_stays_outside_for_want_of_room() {
+    for (nodes, links, dialed, bootstrap) in [
+        (30, 4, 2, Bootstrap::One),
+        (30, 4, 2, Bootstrap::Chain),
+        // All places may be taken by dials of one's own.
+        (12, 4, 4, Bootstrap::One),
+        (20, 3, 2, Bootstrap::Few),
+        (8, 2, 1, Bootstrap::One),
+        // Those that come first may close a ring.
+        (12, 2, 2, Bootstrap::Chain),
+        (16, 3, 3, Bootstrap::Chain),
+        (60, 6, 4, Bootstrap::One),
+    ] {
+        for seed in 0..6 {
+            let scenario = few_places(nodes, links, dialed, bootstrap, seed);
+            let report = run(&Rs2p::default(), &scenario, Options::default()).report;
+            assert_eq!(
+                report.violations,
+                [],
+                "{nodes} nodes, {links} links, {dialed} dialled, {bootstrap:?}, seed {seed}"
+            );
+        }
+    }
 }

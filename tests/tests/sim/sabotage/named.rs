@@ -20,7 +20,7 @@ type Make = fn() -> Scenario;
 
 /// Returns all of them.
 pub(crate) fn all() -> Vec<Named> {
-    let plain: [(&'static str, Make); 13] = [
+    let plain: [(&'static str, Make); 15] = [
         ("a drip", drip),
         ("calendars far apart", calendars),
         ("whispers among old nodes", whispers),
@@ -34,6 +34,12 @@ pub(crate) fn all() -> Vec<Named> {
         ("dials that cross", crossing),
         ("silence in the middle of repair", silence),
         ("a slow reader", slow),
+        ("a place that is elsewhere", || {
+            few_places(12, 4, 2, Bootstrap::One, 0)
+        }),
+        ("no place but that of another", || {
+            few_places(12, 2, 2, Bootstrap::Chain, 1)
+        }),
     ];
     let mut all: Vec<Named> = plain
         .into_iter()
@@ -116,6 +122,26 @@ pub(crate) fn calm(nodes: u16) -> Scenario {
         faults: Vec::new(),
         ending: Ending::Heal,
     }
+}
+
+/// Nodes with few places each, of which they may fill some themselves.
+pub(crate) fn few_places(
+    nodes: u16,
+    links: u16,
+    dialed: u16,
+    bootstrap: Bootstrap,
+    seed: u64,
+) -> Scenario {
+    let mut scenario = Scenario {
+        seed,
+        bootstrap,
+        load: vec![during(1, 10, publish(3, 5, 20))],
+        net: Net::default(),
+        ..calm(nodes)
+    };
+    scenario.limits.links = links;
+    scenario.limits.dialed = dialed;
+    scenario
 }
 
 /// Something from one second to another.

@@ -184,7 +184,15 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     ),
     (
         Sabotage::LinkLimitIgnored,
-        How::Named("everybody dials at once, and little memory"),
+        How::Named("a place that is elsewhere"),
+    ),
+    (
+        Sabotage::NobodyNamed,
+        How::Named("a place that is elsewhere"),
+    ),
+    (
+        Sabotage::NoRoomMade,
+        How::Named("no place but that of another"),
     ),
     (Sabotage::SeedIgnored, How::Seed(16)),
     (
