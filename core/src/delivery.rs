@@ -137,6 +137,8 @@ impl Delivery {
             max_age: config.log_age,
             ..Limits::default()
         };
+        let ids_kept_for = sabotaged!(config, Sabotage::IdsForgotten
+            => config.seen_ttl, else config.log_age.saturating_add(MARGIN));
         Self {
             log: Log::new(limits),
             frontiers: Frontiers::new(config.max_streams, MAX_RANGES),
@@ -145,7 +147,7 @@ impl Delivery {
             released: 0,
             order: BTreeMap::new(),
             doomed: BTreeMap::new(),
-            ids: Seen::new(config.log_age.saturating_add(MARGIN), config.max_seen),
+            ids: Seen::new(ids_kept_for, config.max_seen),
             lost: BTreeMap::new(),
             news: 0,
             to_pull: BTreeSet::new(),

@@ -16,6 +16,7 @@ mod instruments;
 mod letters;
 mod limits;
 mod membership;
+mod memory;
 mod net;
 mod network;
 #[cfg(feature = "sabotage")]

@@ -15,8 +15,6 @@ pub(super) enum How {
     Named(&'static str),
     /// By this test of the core: what is broken can be seen at one node, and networks hardly suffer from it.
     CoreTest(&'static str),
-    /// By no test, for this reason.
-    Unseen(&'static str),
 }
 
 impl fmt::Display for How {
@@ -25,7 +23,6 @@ impl fmt::Display for How {
             Self::Seed(seed) => write!(f, "scenario {seed}"),
             Self::Named(name) => write!(f, "{name}"),
             Self::CoreTest(name) => write!(f, "the core's {name}"),
-            Self::Unseen(why) => write!(f, "no test: {why}"),
         }
     }
 }
@@ -80,7 +77,7 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     (Sabotage::DedupeByLink, How::Named("new before old")),
     (
         Sabotage::MemoryTooShort,
-        How::Unseen("the log knows what the memory forgot, for as long as anybody sends it again"),
+        How::CoreTest("memory::a_request_that_comes_by_two_ways_is_passed_on_once"),
     ),
     (
         Sabotage::WallClockInDedupe,
@@ -287,7 +284,7 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     ),
     (
         Sabotage::PullNeverRetried,
-        How::Unseen("the next comparison of logs asks again, later"),
+        How::CoreTest("memory::what_a_neighbour_does_not_send_is_asked_of_another"),
     ),
     (
         Sabotage::RepairsLimited,
@@ -322,8 +319,8 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     ),
     (
         Sabotage::BeginsAnywhere,
-        How::Unseen(
-            "a stream is seldom first heard of in its middle by a node that is owed its beginning; no test yet",
+        How::CoreTest(
+            "memory::a_stream_begins_where_a_neighbour_says_and_not_with_what_comes_first",
         ),
     ),
     (Sabotage::OldDelivered, How::Named("too late for the old")),
@@ -333,7 +330,7 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     ),
     (
         Sabotage::LegacyNotResumed,
-        How::Unseen("nothing is owed to old nodes that were away; no test yet"),
+        How::CoreTest("memory::a_legacy_neighbour_that_comes_back_gets_what_it_missed"),
     ),
     (
         Sabotage::LateAsBroadcast,
@@ -345,8 +342,8 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     ),
     (
         Sabotage::EvictedTakenForOld,
-        How::Unseen(
-            "what was evicted is owed to nobody; it is only not told as a gap; no test yet",
+        How::CoreTest(
+            "memory::what_a_log_had_no_room_for_is_a_gap_also_to_who_never_heard_of_the_sender",
         ),
     ),
     (
@@ -363,9 +360,7 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     ),
     (
         Sabotage::IdsForgotten,
-        How::Unseen(
-            "messages without names come again only from old nodes, within a minute; no test yet",
-        ),
+        How::CoreTest("memory::a_message_without_a_name_is_known_for_as_long_as_logs_keep_it"),
     ),
     (
         Sabotage::GoodbyeNotSent,
@@ -401,7 +396,6 @@ fn every_bug_is_in_the_table_once() {
                     "{bug}: the core's tests do not list {test}"
                 );
             }
-            How::Unseen(why) => assert!(!why.is_empty(), "{bug}: why is it not seen?"),
             How::Named(name) => drop(named(name)),
             How::Seed(_) => {}
         }
