@@ -304,6 +304,22 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
         How::Named("a stalled reader, and little memory"),
     ),
     (
+        Sabotage::SparedNotTold,
+        How::CoreTest(
+            "tree::when_the_neighbour_that_pushes_falls_silent_what_others_have_is_fetched",
+        ),
+    ),
+    (
+        Sabotage::NeverGrafts,
+        How::CoreTest(
+            "tree::when_the_neighbour_that_pushes_falls_silent_what_others_have_is_fetched",
+        ),
+    ),
+    (
+        Sabotage::OrphansWait,
+        How::CoreTest("tree::when_the_link_that_brought_it_ends_others_push_at_once"),
+    ),
+    (
         Sabotage::BehindSkipsOne,
         How::Named("a stalled reader, and little memory"),
     ),
