@@ -239,7 +239,7 @@ pub(super) fn one_of_another_island_gets_the_place_of_the_neighbour_that_came_la
         }
     }
     let later = solo.accept();
-    solo.feed(later, &stranger("Later", "10.2.0.10:4444"));
+    solo.feed(later, &stranger("Later", "10.2.0.11:4444"));
     solo.feed(later, &Legacy::native("Later").confirm());
     assert!(solo.is_peer("Later"));
     assert_eq!(
