@@ -41,6 +41,7 @@ mod facts;
 mod findings;
 mod generate;
 mod judge;
+mod ledger;
 mod mesh;
 mod models;
 mod node;
@@ -64,6 +65,7 @@ pub use explain::{
 };
 pub use facts::Life;
 pub use generate::Profile;
+pub use ledger::{Entry, Ledger, Span};
 pub use mesh::Mesh;
 pub use models::{Flavour, Flaw, HostileNode, Legacy, Toy};
 pub use node::{

@@ -454,6 +454,7 @@ impl Referee {
             #[cfg(feature = "marks")]
             marks: rs2p_core::Marks::NONE,
             effects: effects.to_vec(),
+            ledger: None,
             trace: Some(std::mem::take(&mut self.trace)),
         }
     }

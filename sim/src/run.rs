@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::facts::{Fact, Life};
 use crate::findings::{FORGOTTEN, Findings, TOO_MUCH, forgotten, too_much};
 use crate::judge::{Judge, LinkTraffic, Pair};
+use crate::ledger::Ledger;
 use crate::node::{Birth, Node, NodeStatus};
 use crate::protocol::{Promise, Protocol};
 use crate::report::{Better, Checker, Number, Report, Unit, Violation};
@@ -26,6 +27,8 @@ use crate::world::World;
 pub struct Options {
     /// Whether a trace is kept. The run is the same, and slower.
     pub is_traced: bool,
+    /// Whether an account of all messages is kept.
+    pub has_ledger: bool,
     /// Whether a fault that does nothing is a failure.
     pub is_effect_demanded: bool,
     /// Whether there is a probe, and a quiet time, in the end.
@@ -37,10 +40,11 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Not traced, effects not demanded, with probe and quiet time, a minute to form, and to the end whatever happens.
+    /// Not traced, no ledger, effects not demanded, with probe and quiet time, a minute to form, and to the end whatever happens.
     fn default() -> Self {
         Self {
             is_traced: false,
+            has_ledger: false,
             is_effect_demanded: false,
             has_epilogue: true,
             forms_within: s(60),
@@ -54,6 +58,13 @@ impl Options {
     #[must_use]
     pub const fn traced(mut self) -> Self {
         self.is_traced = true;
+        self
+    }
+
+    /// The same, with an account of all messages.
+    #[must_use]
+    pub const fn with_ledger(mut self) -> Self {
+        self.has_ledger = true;
         self
     }
 
@@ -80,6 +91,8 @@ pub struct Outcome {
     pub report: Report,
     /// All that happened, if a trace was asked for.
     pub trace: Option<Trace>,
+    /// Who got what when, if that was asked for.
+    pub ledger: Option<Ledger>,
     /// What each fault of the scenario came to: bytes held, connections hit, dials refused. Zero is nothing.
     pub effects: Vec<u64>,
     /// The branches of the core that were reached.
@@ -138,6 +151,7 @@ struct Run<'a, N: Node> {
     judge: Judge,
     promise: Promise,
     options: Options,
+    ledger: Option<Ledger>,
     scenario: &'a Scenario,
     /// Violations that are none of the judge's.
     others: Findings,
@@ -176,6 +190,7 @@ impl<'a, N: Node> Run<'a, N> {
             judge: Judge::new(rules(scenario, &promise)),
             promise,
             options,
+            ledger: options.has_ledger.then(Ledger::default),
             scenario,
             others: Findings::default(),
             traced: 0,
@@ -195,6 +210,9 @@ impl<'a, N: Node> Run<'a, N> {
         self.form();
         self.world.phase("storm");
         let end = self.world.begin_storm();
+        if let Some(ledger) = &mut self.ledger {
+            (ledger.storm, ledger.healed) = (self.world.now(), end);
+        }
         self.advance(end);
         if self.is_over() {
             return;
@@ -283,6 +301,9 @@ impl<'a, N: Node> Run<'a, N> {
                 self.published = *at;
             }
             self.judge.observe(*at, fact);
+            if let Some(ledger) = &mut self.ledger {
+                ledger.note(*at, fact);
+            }
         }
         self.world.recycle(facts);
         self.trace_violations();
@@ -306,6 +327,9 @@ impl<'a, N: Node> Run<'a, N> {
         let statuses = self.world.statuses();
         for (life, status) in &statuses {
             self.peak_memory = self.peak_memory.max(status.memory);
+            if let Some(ledger) = &mut self.ledger {
+                ledger.note_memory(life.node, status.memory);
+            }
             if status.memory > status.memory_limit && status.memory_limit > 0 {
                 let sentence = too_much(life.node, status.memory, status.memory_limit);
                 self.violate(Checker::Memory, TOO_MUCH, Some(life.node), sentence);
@@ -553,6 +577,7 @@ impl<'a, N: Node> Run<'a, N> {
             marks: self.world.marks(),
             effects: self.world.effects().to_vec(),
             trace: self.world.take_trace(),
+            ledger: self.ledger,
         }
     }
 
