@@ -20,7 +20,7 @@ type Make = fn() -> Scenario;
 
 /// Returns all of them.
 pub(crate) fn all() -> Vec<Named> {
-    let plain: [(&'static str, Make); 15] = [
+    let plain: [(&'static str, Make); 14] = [
         ("a drip", drip),
         ("calendars far apart", calendars),
         ("whispers among old nodes", whispers),
@@ -34,9 +34,6 @@ pub(crate) fn all() -> Vec<Named> {
         ("dials that cross", crossing),
         ("silence in the middle of repair", silence),
         ("a slow reader", slow),
-        ("a place that is elsewhere", || {
-            few_places(12, 4, 2, Bootstrap::One, 0)
-        }),
         ("no place but that of another", || {
             few_places(12, 2, 2, Bootstrap::Chain, 1)
         }),
@@ -53,6 +50,12 @@ pub(crate) fn all() -> Vec<Named> {
         name: "a stalled reader, and little memory",
         scenario: stalled(),
         adapt: little_memory,
+    });
+    all.push(Named {
+        name: "a place that is elsewhere",
+        scenario: few_places(12, 4, 2, Bootstrap::One, 0),
+        // So seldom is a link given up for another.
+        adapt: |config| config.beacon_interval = s(30),
     });
     all.push(Named {
         name: "everybody dials at once, and little memory",

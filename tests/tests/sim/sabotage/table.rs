@@ -56,10 +56,7 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
             "limits::control_messages_do_not_wait_in_the_log_and_are_bounded_all_the_same",
         ),
     ),
-    (
-        Sabotage::StalledPeerBlocksOthers,
-        How::Named("a slow reader"),
-    ),
+    (Sabotage::StalledPeerBlocksOthers, How::Seed(9)),
     (
         Sabotage::KeepAliveCountsAsTaking,
         How::CoreTest("held::a_peer_that_talks_and_takes_nothing_is_given_up"),
@@ -68,7 +65,7 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
         Sabotage::WriteAfterClose,
         How::CoreTest("limits::shutting_down_flushes_within_its_time_and_is_the_end"),
     ),
-    (Sabotage::CloseNotTold, How::Named("new before old")),
+    (Sabotage::CloseNotTold, How::Named("dials that cross")),
     (
         Sabotage::FarewellNotFlushed,
         How::CoreTest("limits::shutting_down_flushes_within_its_time_and_is_the_end"),
@@ -321,7 +318,9 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
     ),
     (
         Sabotage::BehindSkipsOne,
-        How::Named("a stalled reader, and little memory"),
+        How::CoreTest(
+            "receipts::a_peer_that_was_taken_for_mute_and_answers_after_all_gets_what_follows",
+        ),
     ),
     (
         Sabotage::BehindForgotten,
