@@ -67,7 +67,7 @@ pub use facts::Life;
 pub use generate::Profile;
 pub use ledger::{Entry, Ledger, Span};
 pub use mesh::Mesh;
-pub use models::{Flavour, Flaw, HostileNode, Legacy, Toy};
+pub use models::{Flavour, Flaw, HostileNode, Legacy, LegacyRow, Toy};
 pub use node::{
     Action, Birth, ConnId, Delivery, DialError, Io, MessageKey, Node, NodeStatus, Note, PeerKey,
     Place, Position, Receipt, Refusal, StreamKey,

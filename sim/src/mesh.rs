@@ -10,7 +10,7 @@ use rs2p_core::{
     describe,
 };
 
-use crate::chance::{hash_bytes, mix};
+use crate::chance::mix;
 use crate::node::{
     Action, Birth, ConnId, Delivery, DialError, Io, MessageKey, Node, NodeStatus, Note, PeerKey,
     Place, Position, Receipt, Refusal, StreamKey,
@@ -63,12 +63,7 @@ pub(crate) fn message_key(id: &MessageId) -> MessageKey {
 
 /// Returns the key of a node's id.
 pub(crate) fn peer_key(id: &NodeId) -> PeerKey {
-    key_of_id(id.as_str().as_bytes())
-}
-
-/// Returns the key of a node by the bytes of its id: the same for everyone who names it, of whatever kind.
-pub(crate) fn key_of_id(id: &[u8]) -> PeerKey {
-    PeerKey(hash_bytes(id))
+    PeerKey::of_id(id.as_str().as_bytes())
 }
 
 /// Returns the key of what a node publishes in one life.

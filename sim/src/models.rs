@@ -9,7 +9,7 @@ mod wire;
 mod bench;
 
 pub use hostile::HostileNode;
-pub use legacy::Legacy;
+pub use legacy::{Legacy, LegacyRow};
 pub use toys::{Flaw, Toy};
 
 /// Which of the two packages a model behaves like.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::chance::hash_bytes;
+
 /// Where a node can be dialled. A place outlives who lives there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -45,6 +47,13 @@ pub struct MessageKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct PeerKey(pub u64);
+
+impl PeerKey {
+    /// Returns the key of a node by the bytes of its id: the same for everyone who names it, of whatever kind.
+    pub fn of_id(id: &[u8]) -> Self {
+        Self(hash_bytes(id))
+    }
+}
 
 /// A sender's messages that are in order, of which it is told when some are missing: one life of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

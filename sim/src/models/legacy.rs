@@ -15,6 +15,7 @@
 
 mod link;
 mod messages;
+mod user;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::link::{KERNEL, Key, Link, Seen, Table};
+pub use self::user::LegacyRow;
 use super::Flavour;
 use super::wire::{self, Value};
 use crate::chance::mix;
@@ -59,6 +61,10 @@ pub struct Legacy {
     id: String,
     protocol: String,
     place: Place,
+    /// Where others are told to dial it.
+    advertised: Place,
+    /// Whether every node of the world listens at a port of its own.
+    has_own_port: bool,
     seeds: Vec<Place>,
     /// The methods of its handshake, in its order of preference.
     methods: Vec<Value>,
@@ -71,6 +77,8 @@ pub struct Legacy {
     /// The seeds that were not there, and when the program tries them again.
     again: Option<(Duration, Vec<Place>)>,
     table: Table,
+    /// The links that are gone, and are in the table all the same: whether it dialled, and whether their handshake came.
+    dead: BTreeMap<u64, [bool; 2]>,
     seen: Seen,
     /// The dial that py2p's only thread waits for.
     waiting: Option<Waiting>,
@@ -145,6 +153,8 @@ impl Legacy {
             id: wire::node_id(&host, PORT, &protocol, &salt, flavour),
             protocol,
             place: birth.place,
+            advertised: birth.place,
+            has_own_port: false,
             seeds: birth.seeds.clone(),
             methods: methods.iter().map(|n| Value::Int(*n)).collect(),
             chance: mix(first.map_or(0, |bytes| u64::from_be_bytes(*bytes))),
@@ -155,6 +165,7 @@ impl Legacy {
             again: None,
             gone: BTreeSet::new(),
             table: Table::default(),
+            dead: BTreeMap::new(),
             seen: Seen::default(),
             waiting: None,
             held: VecDeque::new(),
@@ -264,8 +275,8 @@ impl Legacy {
     }
 
     /// Dials for the user: without a known id.
-    fn connect(&mut self, place: Place, io: &mut Io<'_>) {
-        if self.skips(place.to_string().as_bytes(), PORT) != Ok(false) {
+    fn dial(&mut self, place: Place, io: &mut Io<'_>) {
+        if self.skips(place.to_string().as_bytes(), self.port_of(place)) != Ok(false) {
             return;
         }
         let number = self.next_number();
@@ -432,6 +443,7 @@ impl Legacy {
             return;
         };
         let known = link.known.clone();
+        let looks = [link.is_dialed, link.id.is_some()];
         let id = match self.flavour {
             Flavour::Py2p => link.id.clone(),
             Flavour::Js2p => link.id.clone().or(known),
@@ -456,6 +468,9 @@ impl Legacy {
             None => {}
         }
         self.forget(number, id, io);
+        if self.table.iter().any(|(_, link)| *link == number) {
+            self.dead.insert(number, looks);
+        }
         if how != End::Closed && self.flavour == Flavour::Py2p {
             self.ask_everybody(io);
         }
@@ -477,6 +492,12 @@ impl Legacy {
         }
     }
 
+    /// The port at which a node listens.
+    fn port_of(&self, place: Place) -> u16 {
+        let more = if self.has_own_port { place.0 } else { 0 };
+        u16::try_from(more).map_or(PORT, |more| PORT.wrapping_add(more))
+    }
+
     fn ask_everybody(&mut self, io: &mut Io<'_>) {
         for number in self.table_links() {
             self.whisper(number, 2, vec![Value::Int(8), Value::text("*")], io);
@@ -492,7 +513,12 @@ impl Legacy {
 
     /// Returns whether it would not dial an address of a host and a port.
     fn skips(&self, host: &[u8], port: u16) -> Result<bool, Fault> {
-        if host == self.place.to_string().as_bytes() && port == PORT {
+        let is_ours = |ours: Place| {
+            host == ours.to_string().as_bytes() && port == self.port_of(ours)
+        };
+        // js2p knows where it listens as well.
+        let listens_there = self.flavour == Flavour::Js2p && is_ours(self.place);
+        if is_ours(self.advertised) || listens_there {
             return Ok(true);
         }
         if self.flavour == Flavour::Py2p {
@@ -543,7 +569,7 @@ fn next_body(buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
 
 /// Returns the key of a node by the text of its id.
 fn peer_key(id: &[u8]) -> PeerKey {
-    crate::mesh::key_of_id(id)
+    PeerKey::of_id(id)
 }
 
 fn message_key(id: &[u8; 32]) -> MessageKey {
@@ -570,7 +596,7 @@ fn uuid(seed: &[u8; 32]) -> String {
 impl Node for Legacy {
     fn on_start(&mut self, io: &mut Io<'_>) {
         for place in self.seeds.clone() {
-            self.connect(place, io);
+            self.dial(place, io);
         }
     }
 
@@ -657,7 +683,7 @@ impl Node for Legacy {
         }
         if let Some((_, places)) = self.again.take_if(|(at, _)| *at <= now) {
             for place in places {
-                self.connect(place, io);
+                self.dial(place, io);
             }
         }
         if self.storm.is_some_and(|due| due <= now) {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    DIAL_TIMEOUT, End, Fault, Key, Legacy, MAX_KNOWN, PORT, Waiting, message_key, peer_key,
+    DIAL_TIMEOUT, End, Fault, Key, Legacy, MAX_KNOWN, Waiting, message_key, peer_key,
 };
 use crate::models::Flavour;
 use crate::models::wire::{self, Value};
@@ -61,6 +61,13 @@ impl Legacy {
         self.transmit(number, &packed, io);
     }
 
+    fn address(&self) -> Value {
+        Value::Array(vec![
+            Value::text(&self.advertised.to_string()),
+            Value::Int(i128::from(self.port_of(self.advertised))),
+        ])
+    }
+
     /// Sends its handshake, uncompressed.
     pub(super) fn greet(&mut self, number: u64, io: &mut Io<'_>) {
         let Some(link) = self.links.get_mut(&number) else {
@@ -71,7 +78,7 @@ impl Legacy {
             Value::Int(5),
             self.own_id(),
             self.spelled(&self.protocol),
-            address(self.place),
+            self.address(),
             Value::Array(self.methods.clone()),
         ];
         self.whisper(number, 2, payload, io);
@@ -427,7 +434,8 @@ impl Legacy {
                 continue;
             }
             // A port at which no node listens is a place where there is none.
-            let place = if port == PORT { place } else { Place(u32::MAX) };
+            let is_there = port == self.port_of(place);
+            let place = if is_there { place } else { Place(u32::MAX) };
             let dial = match self.flavour {
                 Flavour::Py2p => self.next_number(),
                 Flavour::Js2p => self.add_link(None, true, io.now()),
@@ -578,13 +586,6 @@ fn seconds(io: &Io<'_>) -> f64 {
 )]
 const fn as_float(seconds: u64) -> f64 {
     seconds as f64
-}
-
-fn address(place: Place) -> Value {
-    Value::Array(vec![
-        Value::text(&place.to_string()),
-        Value::Int(i128::from(PORT)),
-    ])
 }
 
 /// Returns the place of a host, if it is one.
