@@ -1,7 +1,8 @@
 //! A model of the nodes that rs2p's network began with: py2p 0.7 and js2p 0.7, with their faults.
 //!
 //! It follows what was measured of the real packages: who says what when, what each takes for an error, how a py2p network
-//! falls apart when somebody leaves, and which message goes round for a second. Where it is simpler than they are:
+//! falls apart when somebody leaves, and which message goes round for a second. Scripts that are told to it and to them come to
+//! the same: see `tests/tests/fidelity`. Where it is simpler than they are:
 //!
 //! - Compression is by zlib, and gzip is understood. Others are offered as the packages do, and would end the link.
 //! - A py2p that waits for a full connection does not stand still for a second; it loses what the kernel does not take.
@@ -11,7 +12,7 @@
 //! - js2p's plain mode only: no TLS, no WebSocket.
 //!
 //! Both know a node by its id and skip addresses by their own rules: js2p dials nobody whose port is that of a peer, so that
-//! among nodes of one port, as in a world, it is linked to its seeds and to those who dial it.
+//! among nodes of one port, as worlds usually have them, it is linked to its seeds and to those who dial it.
 
 mod link;
 mod messages;
@@ -252,6 +253,10 @@ impl Legacy {
         };
         let mut frame = wire::seal(packed, &link.methods);
         if self.flavour == Flavour::Py2p {
+            // It has shut it down.
+            if link.doomed.is_some() {
+                return;
+            }
             let space = KERNEL.saturating_sub(link.queued);
             if space == 0 {
                 self.failed.push(number);
@@ -389,6 +394,8 @@ impl Legacy {
                 if let Err(fault) = self.frame(number, &body, io) {
                     self.fail(number, &fault, io);
                 }
+            } else if let Some(why) = link.doomed {
+                self.end(number, End::Closed, why, io);
             } else if link.is_after_frame && link.buffer.len() == wire::PREFIX {
                 self.fail(number, &Fault::Broken("four bytes are left"), io);
             } else if let Some(front) = link.inbox.front_mut() {
@@ -433,7 +440,12 @@ impl Legacy {
                 self.whisper(number, 1, vec![Value::Int(9)], io);
             }
             Fault::Broken(why) => self.end(number, End::Failed, why, io),
-            Fault::Mismatch => self.end(number, End::Closed, reason(fault), io),
+            // It still handles what it has read.
+            Fault::Mismatch => {
+                if let Some(link) = self.links.get_mut(&number) {
+                    link.doomed = Some(reason(fault));
+                }
+            }
         }
     }
 
@@ -513,9 +525,8 @@ impl Legacy {
 
     /// Returns whether it would not dial an address of a host and a port.
     fn skips(&self, host: &[u8], port: u16) -> Result<bool, Fault> {
-        let is_ours = |ours: Place| {
-            host == ours.to_string().as_bytes() && port == self.port_of(ours)
-        };
+        let is_ours =
+            |ours: Place| host == ours.to_string().as_bytes() && port == self.port_of(ours);
         // js2p knows where it listens as well.
         let listens_there = self.flavour == Flavour::Js2p && is_ours(self.place);
         if is_ours(self.advertised) || listens_there {

@@ -73,7 +73,8 @@ pub(super) struct Link {
     pub(super) queued: usize,
     /// The payload of the last message but for renegotiations, should someone ask for it again.
     pub(super) last_sent: Vec<Value>,
-    /// Why js2p will close it, once it has handled all frames that it has.
+    /// Why it will be closed, once all frames are handled that have come: in py2p because it is of another network, in js2p
+    /// whatever is wrong.
     pub(super) doomed: Option<&'static str>,
 }
 

@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{
-    DIAL_TIMEOUT, End, Fault, Key, Legacy, MAX_KNOWN, Waiting, message_key, peer_key,
-};
+use super::{DIAL_TIMEOUT, End, Fault, Key, Legacy, MAX_KNOWN, Waiting, message_key, peer_key};
 use crate::models::Flavour;
 use crate::models::wire::{self, Value};
 use crate::node::{Action, Delivery, Io, Note, PeerKey, Place, Refusal};
@@ -162,8 +160,8 @@ impl Legacy {
         let targets: Vec<u64> = self
             .table
             .iter()
-            .filter(|(key, _)| !key.is_sender(message.sender, self.flavour))
             .map(|(_, number)| *number)
+            .filter(|number| !self.leads_to(*number, message.sender))
             .collect();
         if self.flavour == Flavour::Js2p && *message.sender == Value::Nil && !targets.is_empty() {
             return Err(Fault::Broken("it has no sender"));
@@ -178,6 +176,19 @@ impl Legacy {
         // What is just as old as it may be is forgotten at once, and comes back as new.
         self.seen.prune(oldest);
         Ok(true)
+    }
+
+    /// Whether a link leads to the sender of a message, by the id of the last handshake on it.
+    fn leads_to(&self, number: u64, sender: &Value) -> bool {
+        let Some(link) = self.links.get(&number) else {
+            return false;
+        };
+        let told = link.known.as_ref();
+        let id = match self.flavour {
+            Flavour::Py2p => link.id.as_ref(),
+            Flavour::Js2p => link.id.as_ref().or(told),
+        };
+        id.is_some_and(|id| id.is_sender(sender, self.flavour))
     }
 
     /// The time of a broadcast as a number, or not a number where JavaScript makes that of it.

@@ -119,6 +119,65 @@ fn another_network_is_turned_away() {
     assert!(bench.nodes.iter().all(|node| node.status().conns == 0));
 }
 
+/// js2p takes the handshake of a py2p for a good one, and its answer may come together with its own handshake.
+#[test]
+fn py2p_goes_on_with_what_it_has_read_behind_a_foreign_handshake() {
+    let mut foreign = greeting(&[]);
+    let at = foreign.windows(4).position(|bytes| bytes == b"EpAm");
+    foreign[at.expect("a protocol")] = b'F';
+    // The checksum as well.
+    let id = wire::id_of(&foreign[wire::PREFIX + wire::CHECKSUM..]);
+    foreign[wire::PREFIX..][..wire::CHECKSUM].copy_from_slice(&id);
+    let whisper = raw(2, &[Value::Int(2), Value::text("behind it")]);
+    let mut damaged = whisper.clone();
+    damaged[wire::PREFIX] ^= 1;
+    for (end, is_asked) in [(Vec::new(), false), (damaged, true)] {
+        let mut solo = Solo::accepting(Flavour::Py2p);
+        solo.bytes(&greeting(&[]));
+        solo.written();
+        let new = ConnId(2);
+        solo.with(|node, io| node.on_accepted(new, Place(2), io));
+        solo.with(|node, io| node.on_room(new, 1 << 20, io));
+        solo.written();
+        let bytes = Bytes::from([&foreign[..], &whisper, &end].concat());
+        solo.with(|node, io| node.on_bytes(new, &bytes, io));
+        assert_eq!(solo.delivered(), 1);
+        assert!(!solo.is_open(), "the new one is closed");
+        // It asks its peers for peers, which costs it those that are py2p.
+        let asks = solo.written().iter().any(|it| kind_of(it).1 == "8");
+        assert_eq!(asks, is_asked);
+    }
+}
+
+#[test]
+fn a_peer_that_shook_hands_in_both_spellings_is_sent_what_it_said() {
+    let mut solo = Solo::accepting(Flavour::Py2p);
+    solo.bytes(&greeting(&[]));
+    let echoes = |solo: &mut Solo, text| {
+        let items = [
+            Value::Int(0),
+            Value::text("RawPeer1"),
+            Value::Int(i128::from(WALL.as_secs())),
+            Value::Int(0),
+            Value::text(text),
+        ];
+        let mut packed = Vec::new();
+        wire::pack(&Value::Array(items.to_vec()), Flavour::Py2p, &mut packed);
+        solo.written();
+        solo.bytes(&wire::seal(&packed, &[]));
+        let written = solo.written();
+        written.iter().filter(|it| kind_of(it).0 == "0").count()
+    };
+    assert_eq!(echoes(&mut solo, "one"), 0);
+    let address = Value::Array(vec![Value::text("127.0.0.9"), Value::Int(9)]);
+    let protocol = Value::Bin(wire::protocol_id("mesh", "Plaintext").into_bytes());
+    let id = Value::Bin(b"RawPeer1".to_vec());
+    let methods = Value::Array(Vec::new());
+    solo.bytes(&raw(2, &[Value::Int(5), id, protocol, address, methods]));
+    // It is in the table twice, and goes by its last spelling in both places.
+    assert_eq!(echoes(&mut solo, "two"), 2);
+}
+
 #[test]
 fn a_broadcast_reaches_everybody_once_over_relays() {
     for (flavour, _) in flavours() {
