@@ -10,13 +10,17 @@ use crate::protocol::Protocol;
 use crate::report::{Report, Violation};
 use crate::run::{Options, Outcome, run};
 use crate::scenario::Scenario;
-use crate::shrink::{MAX_SHRINK_RUNS, Progress, Shrunk, shrink};
+use crate::shrink::{Dated, MAX_SHRINK_RUNS, Progress, Shrunk, date, shrink};
 use crate::sweep::Failure;
 use crate::time::Time;
 use crate::view::{Filter, PageOptions, timeline};
 
-/// How long a failure may be shrunk.
-const SHRINK_TIME: Duration = Duration::from_secs(60);
+/// How long a failure may be shrunk, and dated after that: a minute in all.
+const SHRINK_TIME: Duration = Duration::from_secs(45);
+const DATE_TIME: Duration = Duration::from_secs(15);
+
+/// By how many seeds each moment is judged when a failure is dated.
+const VARIANTS: u32 = 32;
 
 /// Where the pictures go, if that is set; otherwise into `target/rs2p-sim`.
 const DIRECTORY: &str = "RS2P_SIM_TRACE";
@@ -37,7 +41,7 @@ pub struct Explanation {
     pub text: String,
 }
 
-/// Makes a failing scenario as small as it gets within a minute, or 2,000 runs. `None` if it does not fail.
+/// Makes a failing scenario as small as it gets within 45 s, or 2,000 runs. `None` if it does not fail.
 ///
 /// `progress` is told how far it is before each run.
 pub fn shrink_failure<P: Protocol>(
@@ -62,7 +66,49 @@ pub fn shrink_failure<P: Protocol>(
     )
 }
 
-/// Shrinks a failure, runs it once more with everything on, and writes down what a person needs.
+/// Finds when a failure became unavoidable, as well as that can be told within 15 s. `None` if it does not fail, or takes too
+/// long to run.
+///
+/// `progress` is told how many runs there were, before each.
+pub fn date_failure<P: Protocol>(
+    protocol: &P,
+    failure: &Failure,
+    options: Options,
+    mut progress: impl FnMut(u32),
+) -> Option<Dated> {
+    let began = Instant::now();
+    let first = failure.report.violations.first()?;
+    date(
+        &failure.scenario,
+        first.at,
+        VARIANTS,
+        |runs| {
+            progress(runs);
+            began.elapsed() < DATE_TIME
+        },
+        |scenario, chance| {
+            let mut options = options.stopping();
+            options.turn = chance;
+            run(protocol, scenario, options).report.fingerprint()
+        },
+    )
+}
+
+/// Returns the Rust that runs a scenario with this protocol, and checks that nothing is wrong: the body of a test.
+pub fn check_in_rust<P: Protocol>(protocol: &P, options: Options) -> String {
+    let demanding = match options.is_effect_demanded {
+        true => ".demanding_effects()",
+        false => "",
+    };
+    format!(
+        "let options = Options::default(){demanding};\n\
+         let outcome = run(&{}, &scenario, options);\n\
+         assert_eq!(outcome.report.violations, []);",
+        protocol.in_rust()
+    )
+}
+
+/// Shrinks a failure, dates it, runs it once more with everything on, and writes down what a person needs.
 ///
 /// `name` is that of the files and of the test.
 pub fn explain<P: Protocol>(
@@ -81,6 +127,10 @@ pub fn explain<P: Protocol>(
     let files = write_down(&scenario, &outcome, name);
     let report = outcome.report;
     let mut text = in_words(&failure.scenario, &scenario, &report, runs);
+    let small = Failure::new(scenario.clone(), report.clone());
+    if let Some(dated) = date_failure(protocol, &small, options, |_| ()) {
+        let _ = writeln!(text, "\n{dated}");
+    }
     let _ = writeln!(
         text,
         "\nrun it again:\n    RS2P_SIM_REPLAY={} cargo test {name}",
@@ -89,11 +139,7 @@ pub fn explain<P: Protocol>(
     let _ = writeln!(
         text,
         "\nas a test:\n{}",
-        indented(&scenario.to_rust(
-            &format!("{name}_again"),
-            "let outcome = run(&Rs2p::default(), &scenario, Options::default());\n\
-             assert_eq!(outcome.report.violations, []);",
-        ))
+        indented(&scenario.to_rust(&format!("{name}_again"), &check_in_rust(protocol, options),))
     );
     match &files {
         Ok(files) => {

@@ -61,7 +61,8 @@ pub mod view;
 mod world;
 
 pub use explain::{
-    Explanation, explain, folder, in_words, shrink_failure, write_down, write_down_in,
+    Explanation, check_in_rust, date_failure, explain, folder, in_words, shrink_failure,
+    write_down, write_down_in,
 };
 pub use facts::Life;
 pub use generate::Profile;

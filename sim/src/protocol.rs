@@ -1,5 +1,6 @@
 //! Which protocol is simulated, and what it promises: what a scenario is run with.
 
+use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,22 @@ pub trait Protocol: Clone + Send + Sync + 'static {
     /// Makes a node; `None` if the protocol has none for this role, and then its place stays empty.
     fn make(&self, scenario: &Scenario, birth: &Birth, role: Role) -> Option<Self::Node>;
 
+    /// Does the same, as what is run: a node of whatever type. One that is in a box already is best given as it is.
+    fn make_any(&self, scenario: &Scenario, birth: &Birth, role: Role) -> Option<Box<dyn Node>> {
+        Some(Box::new(self.make(scenario, birth, role)?))
+    }
+
     /// Returns what its users may rely on in this scenario: what the checkers hold it against.
     fn promise(&self, scenario: &Scenario) -> Promise;
+
+    /// Returns the Rust expression that makes this protocol, for the tests that failures print.
+    ///
+    /// Default: the name of the type, which is the whole expression for a type without fields.
+    fn in_rust(&self) -> String {
+        let name = type_name::<Self>();
+        let name = name.split('<').next().unwrap_or(name);
+        name.rsplit("::").next().unwrap_or(name).to_owned()
+    }
 }
 
 /// What a protocol promises to its users.
@@ -76,6 +91,9 @@ type Adapt = Arc<dyn Fn(&mut Config) + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Rs2p {
     adapt: Option<Adapt>,
+    /// The bug that is planted, if that is all that is changed.
+    #[cfg(feature = "sabotage")]
+    bug: Option<rs2p_core::Sabotage>,
 }
 
 impl fmt::Debug for Rs2p {
@@ -91,13 +109,17 @@ impl Rs2p {
     pub fn with(adapt: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
         Self {
             adapt: Some(Arc::new(adapt)),
+            ..Self::default()
         }
     }
 
     /// Returns networks in every rs2p node of which a bug is planted, for tests of the tests.
     #[cfg(feature = "sabotage")]
     pub fn sabotaged(bug: rs2p_core::Sabotage) -> Self {
-        Self::with(move |config| config.sabotage = Some(bug))
+        Self {
+            bug: Some(bug),
+            ..Self::with(move |config| config.sabotage = Some(bug))
+        }
     }
 
     /// Returns the configuration that a node of this scenario has, but for its address and its seeds.
@@ -133,6 +155,10 @@ impl Protocol for Rs2p {
         }
     }
 
+    fn make_any(&self, scenario: &Scenario, birth: &Birth, role: Role) -> Option<Box<dyn Node>> {
+        self.make(scenario, birth, role)
+    }
+
     fn promise(&self, scenario: &Scenario) -> Promise {
         let config = self.config(scenario);
         // Clocks that run too fast make everything old sooner.
@@ -160,6 +186,18 @@ impl Protocol for Rs2p {
             hop: Duration::from_secs(40) + slow,
             birth_slack: Duration::from_secs(15),
             quiet_bytes: 64,
+        }
+    }
+
+    fn in_rust(&self) -> String {
+        #[cfg(feature = "sabotage")]
+        if let Some(bug) = self.bug {
+            return format!("Rs2p::sabotaged(Sabotage::{bug})");
+        }
+        // What a closure does nobody can tell.
+        match self.adapt {
+            None => "Rs2p::default()".to_owned(),
+            Some(_) => "Rs2p::with(/* as in the test that failed */)".to_owned(),
         }
     }
 }

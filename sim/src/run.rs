@@ -19,7 +19,7 @@ use crate::rules::{is_one_network, is_rs2p_alone, rules};
 use crate::scenario::{Ending, Kind, Scenario};
 use crate::time::{Time, s};
 use crate::trace::Trace;
-use crate::world::World;
+use crate::world::{Maker, World};
 
 /// How a scenario is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub struct Options {
     pub forms_within: Duration,
     /// Whether the run ends as soon as something is violated: for those who only ask whether anything is.
     pub stops_at_violation: bool,
+    /// If it is set: after this moment of world time, all that happens by chance is drawn from this seed in the place of
+    /// the scenario's. Load and faults stay what they are.
+    pub turn: Option<(Time, u64)>,
 }
 
 impl Default for Options {
@@ -49,6 +52,7 @@ impl Default for Options {
             has_epilogue: true,
             forms_within: s(60),
             stops_at_violation: false,
+            turn: None,
         }
     }
 }
@@ -79,6 +83,13 @@ impl Options {
     #[must_use]
     pub const fn stopping(mut self) -> Self {
         self.stops_at_violation = true;
+        self
+    }
+
+    /// The same, and after this moment of world time chance is that of another seed.
+    #[must_use]
+    pub const fn turning(mut self, after: Time, seed: u64) -> Self {
+        self.turn = Some((after, seed));
         self
     }
 }
@@ -138,7 +149,19 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Runs a scenario and judges it. A node that panics is a violation like any other.
 pub fn run<P: Protocol>(protocol: &P, scenario: &Scenario, options: Options) -> Outcome {
     let promise = protocol.promise(scenario);
-    let mut run = Run::new(protocol, scenario, promise, options);
+    let (maker, of) = (protocol.clone(), scenario.clone());
+    let maker = move |birth: &Birth, role| maker.make_any(&of, birth, role);
+    play(Box::new(maker), scenario, promise, options)
+}
+
+/// Not generic, so that it is compiled once, and not by each crate that runs something.
+fn play(
+    maker: Maker<Box<dyn Node>>,
+    scenario: &Scenario,
+    promise: Promise,
+    options: Options,
+) -> Outcome {
+    let mut run = Run::new(maker, scenario, promise, options);
     let result = catch_unwind(AssertUnwindSafe(|| run.play()));
     if let Err(panic) = result {
         run.note_panic(&*panic);
@@ -146,8 +169,8 @@ pub fn run<P: Protocol>(protocol: &P, scenario: &Scenario, options: Options) -> 
     run.finish()
 }
 
-struct Run<'a, N: Node> {
-    world: World<N>,
+struct Run<'a> {
+    world: World<Box<dyn Node>>,
     judge: Judge,
     promise: Promise,
     options: Options,
@@ -172,18 +195,19 @@ struct Run<'a, N: Node> {
     is_at_rest: bool,
 }
 
-impl<'a, N: Node> Run<'a, N> {
-    fn new<P: Protocol<Node = N>>(
-        protocol: &P,
+impl<'a> Run<'a> {
+    fn new(
+        maker: Maker<Box<dyn Node>>,
         scenario: &'a Scenario,
         promise: Promise,
         options: Options,
     ) -> Self {
-        let (maker, of) = (protocol.clone(), scenario.clone());
-        let maker = move |birth: &Birth, role| maker.make(&of, birth, role);
-        let mut world = World::new(scenario.clone(), Box::new(maker));
+        let mut world = World::new(scenario.clone(), maker);
         if options.is_traced {
             world.trace();
+        }
+        if let Some((after, seed)) = options.turn {
+            world.turn_chance(after, seed);
         }
         Self {
             world,

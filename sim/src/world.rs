@@ -172,7 +172,12 @@ pub struct World<N> {
     /// Who lives at each place.
     places: Vec<Option<u32>>,
     scenario: Scenario,
+    /// What of the scenario itself is drawn: who knows whom, clocks, halves, payloads, and who stays in the end.
+    given: Chance,
+    /// All that happens by chance.
     chance: Chance,
+    /// From when on chance is another one.
+    turns_at: Option<(Time, Chance)>,
     maker: Maker<N>,
     weather: Weather,
     /// From when on the scenario's load and faults are counted.
@@ -219,7 +224,9 @@ impl<N: Node> World<N> {
             free_dials: Vec::new(),
             places: Vec::new(),
             scenario,
+            given: chance,
             chance,
+            turns_at: None,
             maker,
             weather: Weather::new(faults),
             storm: Time::ZERO,
@@ -242,6 +249,12 @@ impl<N: Node> World<N> {
     /// Keeps a record of all that happens from now on.
     pub fn trace(&mut self) {
         self.tracer = Some(Tracer::new(self.nodes()));
+    }
+
+    /// Draws all that happens by chance after a moment from another seed: latencies, cuts, jitter, lateness, and the seeds
+    /// of nodes that begin to live. What the scenario's own seed says of load and faults stays.
+    pub fn turn_chance(&mut self, after: Time, seed: u64) {
+        self.turns_at = Some((after, Chance::new(seed)));
     }
 
     /// Returns the trace, if one was kept, and keeps none any more.
@@ -317,6 +330,12 @@ impl<N: Node> World<N> {
     pub fn step(&mut self) -> Option<Time> {
         let (key, event) = self.queue.pop()?;
         self.now = self.now.max(key.at);
+        if let Some((after, chance)) = self.turns_at
+            && self.now > after
+        {
+            self.chance = chance;
+            self.turns_at = None;
+        }
         self.handle(event);
         Some(self.now)
     }

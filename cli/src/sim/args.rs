@@ -56,8 +56,9 @@ to look at, the run as text (.txt) and as lines of JSON (.jsonl), and the scenar
 
 const SHRINK_HELP: &str = "\
 Takes away whatever the failure does not need: faults, messages, nodes, time. A step is kept if
-the same rule is broken in the same way. Ends after 2,000 runs or a minute, or when nothing more
-can be taken away. Prints the small scenario in words, as a line, as JSON, and as a test.";
+the same rule is broken in the same way. Ends after 2,000 runs or 45 s, or when nothing more can
+be taken away. Then finds out within 15 s when the failure became unavoidable: the moment after
+which it comes about whatever else happens by chance. Prints the small scenario in words, as a line, as JSON, and as a test.";
 
 const SHOW_HELP: &str = "\
 Without options: the scenario in words, and what came of its run. --words and --rust do not run

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rs2p_sim as sim;
-use rs2p_sim::{Options, Report, Scenario, Shrunk, in_words, shrink_failure};
+use rs2p_sim::{Dated, Options, Report, Scenario, Shrunk, date_failure, in_words, shrink_failure};
 
 use super::args::Bug;
 use super::output::counted;
@@ -23,6 +23,8 @@ pub(super) struct Explained {
     /// How many scenarios were run to find it.
     pub(super) runs: u32,
     pub(super) files: Vec<PathBuf>,
+    /// When it became unavoidable, if that was asked for and could be told.
+    pub(super) dated: Option<Dated>,
     /// All of it in words.
     pub(super) text: String,
 }
@@ -57,6 +59,34 @@ impl Explain<'_> {
                 )
             });
         })
+    }
+
+    /// Finds when the failure became unavoidable, with progress as when it is made smaller.
+    fn date(&self, failure: &sim::Failure, is_watched: bool) -> Option<Dated> {
+        let _quiet = Quiet::new();
+        let line = Progress::new(is_watched);
+        date_failure(&self.bug.protocol(), failure, self.options, |runs| {
+            line.show(|| {
+                let runs = counted(runs.into(), "run");
+                format!("finding out when it became unavoidable: {runs}")
+            });
+        })
+    }
+
+    /// Runs what a failure was made smaller to, and tells all of it: also when it became unavoidable.
+    pub(super) fn tell_shrunk(
+        &self,
+        was: &Scenario,
+        shrunk: &Shrunk,
+        is_watched: bool,
+    ) -> Explained {
+        let mut explained = self.tell(was, &shrunk.scenario, shrunk.runs);
+        let (scenario, report) = (explained.scenario.clone(), explained.report.clone());
+        explained.dated = self.date(&sim::Failure::new(scenario, report), is_watched);
+        if let Some(dated) = explained.dated {
+            explained.text = format!("{dated}\n\n{}", explained.text);
+        }
+        explained
     }
 
     /// Runs a scenario once more with everything on, and tells all of it. `was` is what it came from, after so many runs.
@@ -100,6 +130,7 @@ impl Explain<'_> {
             report: outcome.report,
             runs,
             files,
+            dated: None,
             text,
         }
     }

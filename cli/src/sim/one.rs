@@ -1,7 +1,7 @@
 //! `rs2p sim replay` and `rs2p sim shrink`: one scenario.
 
 use rs2p_sim as sim;
-use rs2p_sim::{Options, Outcome, Report, Scenario, in_words, view};
+use rs2p_sim::{Options, Outcome, Report, Scenario, check_in_rust, in_words, view};
 use serde::Serialize;
 
 use super::args::{Bug, Replay, Shrink};
@@ -125,7 +125,7 @@ pub(super) fn shrink(args: &Shrink) -> Result<(), Failure> {
             "it failed once, and not when it was run again: it is not deterministic",
         )
     })?;
-    let explained = explain.tell(&scenario, &shrunk.scenario, shrunk.runs);
+    let explained = explain.tell_shrunk(&scenario, &shrunk, true);
     let is_done = match shrunk.is_done {
         true => "nothing more can be taken away\n",
         false => "there was no time to take away more\n",
@@ -134,8 +134,7 @@ pub(super) fn shrink(args: &Shrink) -> Result<(), Failure> {
     let line = small.to_line();
     let test = small.to_rust(
         "found_by_shrinking",
-        "let outcome = run(&Rs2p::default(), &scenario, Options::default());\n\
-         assert_eq!(outcome.report.violations, []);",
+        &check_in_rust(&args.bug.protocol(), options),
     );
     let text = format!(
         "{}\n{is_done}\nas a line:\n{line}\n\nas JSON:\n{}\n\nas a test:\n{test}",

@@ -50,6 +50,8 @@ pub(super) struct First {
     runs: u32,
     violations: Vec<Violation>,
     replay: String,
+    /// Between which moments it became unavoidable, in microseconds of world time; `null` if that could not be told.
+    unavoidable_us: Option<[u64; 2]>,
     files: Vec<String>,
 }
 
@@ -61,6 +63,9 @@ impl First {
             runs: explained.runs,
             violations: explained.report.violations.clone(),
             replay,
+            unavoidable_us: explained
+                .dated
+                .map(|dated| [dated.after, dated.by].map(|time| time.as_nanos() / 1000)),
             files: files.map(|file| file.display().to_string()).collect(),
         }
     }

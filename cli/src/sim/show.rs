@@ -17,17 +17,14 @@ const MERMAID_RECORDS: usize = view::MAX_MERMAID_EVENTS;
 /// How many records around the failure are shown at its node whether they matter or not.
 const AROUND: usize = 3;
 
-/// The statements that judge a scenario in a test.
-const CHECK: &str = "let outcome = run(&Rs2p::default(), &scenario, Options::default());\n\
-                     assert_eq!(outcome.report.violations, []);";
-
 pub(super) fn run(args: &Show) -> Result<(), Failure> {
     let scenario = source::scenario(&args.scenario)?;
     if args.words {
         output::show(&format!("{}\n", scenario.describe()))?;
     }
     if let Some(name) = &args.rust {
-        output::show(&scenario.to_rust(name, CHECK))?;
+        let check = sim::check_in_rust(&args.bug.protocol(), Options::default());
+        output::show(&scenario.to_rust(name, &check))?;
     }
     if !needs_run(args) {
         return Ok(());

@@ -65,7 +65,7 @@ pub(super) fn run(args: &Run) -> Result<(), Failure> {
         };
         let was = &failure.scenario;
         let explained = match &shrunk {
-            Some(shrunk) => explain.tell(was, &shrunk.scenario, shrunk.runs),
+            Some(shrunk) => explain.tell_shrunk(was, shrunk, !args.json),
             None => explain.tell(was, was, 1),
         };
         let seed = plan

@@ -163,6 +163,7 @@ fn a_failure_is_explained_and_has_a_status_of_its_own() {
         assert_eq!(ended.status, Some(14), "{ended:?}");
         for part in [
             "V1 (every fault did something)",
+            "it was unavoidable from the start: whatever happens by chance, 100 % of all runs fail",
             "run it again:\n    rs2p sim replay rs2p-sim:1:",
             "scenario.html",
         ] {
@@ -181,7 +182,12 @@ fn a_failure_is_explained_and_has_a_status_of_its_own() {
     let small = sim(&["show", line.expect("it prints a line"), "--words"]);
     assert!(!small.stdout.contains("node 0 publishes"), "{small:?}");
     assert!(small.stdout.contains("are refused"), "{small:?}");
-    for part in ["\"schema\": 1", "fn found_by_shrinking()"] {
+    for part in [
+        "\"schema\": 1",
+        "fn found_by_shrinking()",
+        "Options::default().demanding_effects()",
+        "run(&Rs2p::default(), &scenario, options)",
+    ] {
         assert!(
             shrunk.stdout.contains(part),
             "{part:?} is missing in {}",
@@ -290,6 +296,37 @@ fn a_benchmark_has_a_row_for_each_size() {
         .filter_map(|line| line.split_whitespace().next());
     let sizes: Vec<&str> = rows.filter(|first| first.parse::<u32>().is_ok()).collect();
     assert_eq!(sizes, ["4", "8"], "{ended:?}");
+}
+
+/// Which bit flips decides whether anything comes of it: before that it can be avoided, and after it not.
+#[cfg(feature = "sabotage")]
+#[test]
+fn a_failure_that_chance_decides_is_dated() {
+    let folder = Folder::new("dated");
+    let report = folder.file("report.json");
+    let bug = "ChecksumIgnored";
+    let drawn = ["--from", "0", "--seeds", "200", "--nodes", "3..4"];
+    let kinds = ["--kinds", "mesh", "--families", "flip", "--bug", bug];
+    let files = ["--trace", &folder.path(), "--out", &report];
+    let ended = sim(&[&["run"], &drawn[..], &kinds[..], &files[..]].concat());
+    assert!(
+        ended.stdout.contains("\nit became unavoidable between "),
+        "{ended:?}"
+    );
+    let written = fs::read_to_string(&report).expect("it was written");
+    let report: Value = serde_json::from_str(&written).expect("it is JSON");
+    let first = &report["first"];
+    let moments = first["unavoidable_us"].as_array().expect("a list");
+    let moments: Vec<u64> = moments.iter().filter_map(Value::as_u64).collect();
+    let [after, by] = moments[..] else {
+        panic!("two numbers: {moments:?}");
+    };
+    assert!(after < by, "{moments:?}");
+
+    let line = first["line"].as_str().expect("it has a line");
+    let test = sim(&["show", line, "--bug", bug, "--rust", "it_is_found"]);
+    let run = "run(&Rs2p::sabotaged(Sabotage::ChecksumIgnored), &scenario, options)";
+    assert!(test.stdout.contains(run), "{test:?}");
 }
 
 #[cfg(feature = "sabotage")]

@@ -92,7 +92,7 @@ impl<N: Node> World<N> {
 
     fn first_clock(&self, node: u32) -> Clock {
         let net = &self.scenario.net;
-        let chance = self.chance;
+        let chance = self.given;
         let draw = |n| chance.draw(Purpose::Clock, u64::from(node), n);
         let start = CLOCK_START + Duration::from_micros(draw(0) % 1_000_000_000);
         let mut clock = Clock::new(start);
@@ -162,7 +162,7 @@ impl<N: Node> World<N> {
 
     /// Returns the places at which a node may find others.
     fn seeds(&self, node: u32) -> Vec<Place> {
-        let mut seeds = storm::seeds(self.scenario.bootstrap, self.chance, node, self.nodes());
+        let mut seeds = storm::seeds(self.scenario.bootstrap, self.given, node, self.nodes());
         // What py2p and js2p know they may not tell: a node of rs2p that knows only them need not find the others.
         let is_mesh = |seed: &u32| *seed != node && self.kind(*seed) == Kind::Mesh;
         if self.kind(node) == Kind::Mesh && !seeds.iter().any(is_mesh) {
@@ -389,7 +389,7 @@ impl<N: Node> World<N> {
     /// Returns the nodes in an order drawn for choosing who stays.
     pub(crate) fn drawn_order(&self) -> Vec<u32> {
         let mut nodes: Vec<u32> = (0..self.nodes()).collect();
-        let chance: Chance = self.chance;
+        let chance: Chance = self.given;
         nodes.sort_by_key(|node| chance.draw(Purpose::Core, u64::from(*node), 99));
         nodes
     }

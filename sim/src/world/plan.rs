@@ -127,7 +127,7 @@ impl<N: Node> World<N> {
     /// Returns how the network has fallen apart by a split, in its `step`th state.
     fn parts(&self, index: usize, step: u32) -> Option<Parts> {
         let timed = self.scenario.faults.get(index)?;
-        storm::parts(self.chance, timed, self.nodes(), step)
+        storm::parts(self.given, timed, self.nodes(), step)
     }
 
     fn plan_step(&mut self, fault: u32, step: u32, steps: u32, lasts: Duration) {
@@ -260,13 +260,13 @@ impl<N: Node> World<N> {
                     self.plan_own(self.now.after(next), event);
                 }
                 if count > 0 {
-                    let payload = storm::payload(self.chance, &timed, turn);
+                    let payload = storm::payload(self.given, &timed, turn);
                     self.hand_in(by.of(nodes), Waiting::Broadcast(payload));
                 }
             }
             Load::Send { pair, .. } => {
                 let (from, to) = pair.of(nodes);
-                let payload = storm::payload(self.chance, &timed, turn);
+                let payload = storm::payload(self.given, &timed, turn);
                 self.hand_in(from, Waiting::Private(to, payload));
             }
         }

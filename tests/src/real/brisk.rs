@@ -60,6 +60,10 @@ impl Protocol for Brisk {
         self.rs2p().make(scenario, birth, role)
     }
 
+    fn make_any(&self, scenario: &Scenario, birth: &Birth, role: Role) -> Option<Box<dyn Node>> {
+        self.make(scenario, birth, role)
+    }
+
     fn promise(&self, scenario: &Scenario) -> Promise {
         Promise {
             heals_within: s(30),
