@@ -1,56 +1,75 @@
 //! Whether the sweeps try what there is to try: the branches that matter, and the faults.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use rs2p_core::{Mark, Marks};
-use rs2p_sim::{Options, Profile, Rs2p, Scenario, Sweep, SweepOptions, run, sweep};
 
-use crate::sabotage::named;
-use crate::sweeps::{hostile_profile, mesh, mixed_profile};
+use crate::sabotage::{named, sound};
+use crate::sweeps::{hostile, mesh, mixed};
 
 /// The branches that no scenario reaches, and why.
-const NOT_HIT: &[(Mark, &str)] = &[];
+///
+/// A change of the nodes may let one be reached after all: that is no failure.
+const NOT_HIT: &[(Mark, &str)] = &[
+    (
+        Mark::EndBadMessage,
+        "hostile nodes break frames and the order of the protocol, and send no message that is wrong inside",
+    ),
+    (
+        Mark::EndWrongNetwork,
+        "all nodes of a scenario are of one network",
+    ),
+    (
+        Mark::EndRequested,
+        "the applications of a scenario end no links",
+    ),
+    (
+        Mark::DialsCrossed,
+        "a dial has to be under way just when a second link to its node is refused: seldom",
+    ),
+    (
+        Mark::DialTooLate,
+        "the world gives no stream to a dial that was cancelled",
+    ),
+    (
+        Mark::Paced,
+        "only plain frames of an odd length to py2p are, and its model takes compressed ones",
+    ),
+    (
+        Mark::Renegotiated,
+        "the models of old nodes do not change their methods",
+    ),
+    (
+        Mark::HeldBackMoved,
+        "a message has to be sent just while a second link to the same peer is being chosen: seldom",
+    ),
+    (Mark::SeenOverflow, "no scenario has so many messages"),
+    (
+        Mark::Withheld,
+        "no message of a scenario is too long for a peer",
+    ),
+];
 
-/// How many mixed scenarios are run for what they reach, and how many with nodes that mean harm. Whether all is well in them
-/// is for others to judge.
-const MORE: u64 = 150;
-
-/// How many faults of each kind have to do something, in all sweeps together.
-const EFFECTS: u64 = 100;
-
-fn looked_at(profile: &Profile) -> Sweep {
-    let mut options = SweepOptions::default();
-    options.max_failures = usize::MAX;
-    options.twice = 0;
-    let scenario = |seed| Scenario::from_seed_with(seed, profile);
-    sweep(&Rs2p::default(), 0..MORE, scenario, options, |_| true)
-}
-
-/// Returns what comes of mixed networks, and of those with nodes that mean harm.
-fn others() -> &'static [Sweep; 2] {
-    static SWEPT: OnceLock<[Sweep; 2]> = OnceLock::new();
-    SWEPT.get_or_init(|| [looked_at(&mixed_profile()), looked_at(&hostile_profile())])
-}
+/// How many faults of each kind have to do something, in all sweeps together, and of a hundred faults how many.
+///
+/// Not all can: one may strike a node that is down, or two that have no connection at that moment, or no bytes to be hit. Which
+/// do is known only once the scenario has run.
+const EFFECTS: u64 = 50;
+const EFFECTIVE_OF_A_KIND: u64 = 75;
+const EFFECTIVE: u64 = 88;
 
 /// Returns the branches that scenarios reach which are made for one purpose.
 fn by_name() -> Marks {
-    let mut marks = Marks::NONE;
-    for named in named::all() {
-        let protocol = Rs2p::with(named.adapt);
-        marks |= run(&protocol, &named.scenario, Options::default()).marks;
-    }
-    marks
+    let marks = named::all().into_iter().map(|named| sound(&named).marks);
+    marks.fold(Marks::NONE, |all, marks| all | marks)
 }
 
 #[test]
-#[ignore = "it takes minutes"]
 fn every_branch_that_matters_is_reached() {
-    let [mixed, hostile] = others();
     let by = [
         ("mesh", mesh().marks),
-        ("mixed", mixed.marks),
-        ("hostile", hostile.marks),
+        ("mixed", mixed().marks),
+        ("hostile", hostile().marks),
         ("named", by_name()),
     ];
     let mut missing = Vec::new();
@@ -69,20 +88,13 @@ fn every_branch_that_matters_is_reached() {
             (true, None) => missing.push(mark),
         }
     }
-    println!(
-        "{} of {} reached",
-        Mark::ALL.len() - NOT_HIT.len(),
-        Mark::ALL.len()
-    );
     assert!(missing.is_empty(), "not reached any more: {missing:?}");
 }
 
 #[test]
-#[ignore = "it takes minutes"]
 fn faults_do_something() {
     let mut effects: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    let [mixed, hostile] = others();
-    for swept in [mesh(), mixed, hostile] {
+    for swept in [mesh(), mixed(), hostile()] {
         for (family, count, effective) in &swept.effects {
             let sum = effects.entry(family).or_default();
             sum.0 += count;
@@ -90,16 +102,22 @@ fn faults_do_something() {
         }
     }
     let (mut all, mut effective) = (0, 0);
+    let mut idle = Vec::new();
     for (family, (count, did)) in &effects {
         println!("{family}: {did} of {count} did something");
         all += count;
         effective += did;
+        if *did < EFFECTS || did * 100 < count * EFFECTIVE_OF_A_KIND {
+            idle.push(family);
+        }
     }
-    for (family, (_, did)) in &effects {
-        assert!(*did >= EFFECTS, "{family}: only {did} faults did something");
-    }
+    println!("all: {effective} of {all} did something");
     assert!(
-        effective * 100 >= all * 95,
+        idle.is_empty(),
+        "too few faults of these kinds do anything: {idle:?}"
+    );
+    assert!(
+        effective * 100 >= all * EFFECTIVE,
         "only {effective} of {all} faults did something"
     );
 }

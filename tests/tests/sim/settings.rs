@@ -40,7 +40,8 @@ pub(crate) fn families(is_wanted: impl Fn(Family) -> bool) -> Vec<Family> {
     all.filter(|family| is_wanted(*family)).collect()
 }
 
-/// Sweeps scenarios, and says of the first that fails what a person needs to know.
+/// Sweeps scenarios, and says of the first that fails what a person needs to know. With `RS2P_SIM_REPLAY` set to the line that a
+/// failure has printed, runs that one and no other.
 ///
 /// # Panics
 ///
@@ -48,19 +49,25 @@ pub(crate) fn families(is_wanted: impl Fn(Family) -> bool) -> Vec<Family> {
 #[track_caller]
 pub(crate) fn sweep_clean<P: Protocol>(
     protocol: &P,
-    name: &str,
+    test: &str,
     seeds: std::ops::Range<u64>,
     scenario: impl Fn(u64) -> Scenario + Sync,
 ) -> Sweep {
-    println!("{name}: scenarios {} to {}", seeds.start, seeds.end);
     let options = SweepOptions::default();
-    let swept = sweep(protocol, seeds, scenario, options, |_| true);
+    let swept = match env::var("RS2P_SIM_REPLAY") {
+        Ok(line) => {
+            let scenario = Scenario::from_line(&line);
+            let scenario = scenario.unwrap_or_else(|error| panic!("RS2P_SIM_REPLAY: {error}"));
+            sweep(protocol, 0..1, |_| scenario.clone(), options, |_| true)
+        }
+        Err(_) => sweep(protocol, seeds, scenario, options, |_| true),
+    };
     println!(
-        "{name}: {} runs, {} events, {} deliveries owed",
+        "{test}: {} runs, {} events, {} deliveries owed",
         swept.runs, swept.events, swept.owed
     );
     if let Some(failure) = swept.first_failure() {
-        let explained = explain(protocol, failure, Options::default(), name, |_| ());
+        let explained = explain(protocol, failure, Options::default(), test, |_| ());
         panic!("{}", explained.text);
     }
     swept

@@ -42,8 +42,8 @@ pub(crate) fn hostile_profile() -> Profile {
     }
 }
 
-/// Sweeps the scenarios of a profile: the fixed ones have the first seeds there are.
-fn swept(name: &str, profile: &Profile, fixed: u64) -> Sweep {
+/// Sweeps the scenarios of a profile, for a test: the fixed ones have the first seeds there are.
+fn swept(test: &str, profile: &Profile, fixed: u64) -> Sweep {
     let base = base();
     let scenario = |number| {
         let seed = match number {
@@ -52,27 +52,45 @@ fn swept(name: &str, profile: &Profile, fixed: u64) -> Sweep {
         };
         Scenario::from_seed_with(seed, profile)
     };
-    println!("{name}: scenarios from RS2P_SIM_BASE={base} on");
-    let all = 0..fixed + count(0);
-    sweep_clean(&Rs2p::default(), name, all, scenario)
+    let further = count(0);
+    println!("{test}: {fixed} fixed scenarios, and {further} from RS2P_SIM_BASE={base} on");
+    sweep_clean(&Rs2p::default(), test, 0..fixed + further, scenario)
 }
 
 /// Returns what came of the sweep of networks of rs2p alone. It is done once, whoever asks.
 pub(crate) fn mesh() -> &'static Sweep {
     static SWEPT: OnceLock<Sweep> = OnceLock::new();
-    SWEPT.get_or_init(|| swept("mesh", &mesh_profile(), MESH))
+    SWEPT.get_or_init(|| {
+        swept(
+            "nothing_is_wrong_in_networks_of_rs2p",
+            &mesh_profile(),
+            MESH,
+        )
+    })
 }
 
 /// The same of mixed networks.
 pub(crate) fn mixed() -> &'static Sweep {
     static SWEPT: OnceLock<Sweep> = OnceLock::new();
-    SWEPT.get_or_init(|| swept("mixed", &mixed_profile(), MIXED))
+    SWEPT.get_or_init(|| {
+        swept(
+            "nothing_is_wrong_in_mixed_networks",
+            &mixed_profile(),
+            MIXED,
+        )
+    })
 }
 
 /// The same of networks with nodes that mean harm.
 pub(crate) fn hostile() -> &'static Sweep {
     static SWEPT: OnceLock<Sweep> = OnceLock::new();
-    SWEPT.get_or_init(|| swept("hostile", &hostile_profile(), HOSTILE))
+    SWEPT.get_or_init(|| {
+        swept(
+            "nothing_is_wrong_where_some_mean_harm",
+            &hostile_profile(),
+            HOSTILE,
+        )
+    })
 }
 
 #[test]
