@@ -1,48 +1,23 @@
 //! The same scenario is the same run: twice in a process, in debug and release builds, on every machine, and since the last
 //! change that was meant to change it.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
-use rs2p_sim::{Checker, Options, Profile, Report, Rs2p, Scenario, SweepOptions, run, sweep};
+use rs2p_sim::{Checker, Rs2p, Scenario, SweepOptions, sweep};
+use rs2p_tests::golden::{hashes, report};
 
 use crate::settings::base;
 use crate::sweeps::mixed_profile;
 
-/// How many nodes the networks have whose hashes are kept, and how many of each.
-const SIZES: [(u16, u64); 3] = [(8, 8), (64, 3), (200, 1)];
-
-fn scenario(nodes: u16, seed: u64) -> Scenario {
-    let profile = Profile {
-        min_nodes: nodes,
-        max_nodes: nodes,
-        max_messages: 40,
-        max_len: 2000,
-        min_storm_ms: 20_000,
-        max_storm_ms: 40_000,
-        mixed_percent: 25,
-        ..Profile::default()
-    };
-    Scenario::from_seed_with(seed, &profile)
-}
-
-fn report(nodes: u16, seed: u64) -> Report {
-    run(&Rs2p::default(), &scenario(nodes, seed), Options::default()).report
-}
-
+/// This is the test in a debug build; the release build's `golden` is compared with the same file by `.ci/run`.
+///
 /// To accept runs that have changed, and were meant to: `RS2P_SIM_ACCEPT=1 cargo test -p rs2p-tests --all-features --test sim
 /// golden`, and commit the file.
 #[test]
 fn runs_are_as_they_were() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sim/golden.txt");
-    let mut now = String::new();
-    for (nodes, count) in SIZES {
-        for seed in 0..count {
-            let hash = report(nodes, seed).hash;
-            writeln!(now, "{nodes} nodes, seed {seed}: {hash:016x}").unwrap();
-        }
-    }
+    let now = hashes();
     if env::var_os("RS2P_SIM_ACCEPT").is_some() {
         fs::write(&file, &now).unwrap();
     }
