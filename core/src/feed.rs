@@ -39,6 +39,10 @@ pub(crate) struct Feed {
     pub(crate) told: Option<u64>,
     /// Changes of the frontiers since then that the peer need not be told: it said that it has the same.
     known: Vec<u64>,
+    /// What the peer is still to be told of what was here: it may be more than a link holds.
+    pub(crate) telling: Option<Telling>,
+    /// Of which part of the log, before a message, the peer is still to be told the ids.
+    pub(crate) telling_ids: Option<Arrival>,
     /// Whether the peer was told all there was, and has not answered yet.
     pub(crate) awaits_want: bool,
     /// How old a message was, when the peer said so, that its application was to get; and when that was.
@@ -59,6 +63,15 @@ pub(crate) struct Feed {
     pub(crate) is_slow: bool,
     /// Messages that came before this one are too old for the legacy peer to hear of twice.
     pub(crate) late_from: Arrival,
+}
+
+/// The changes of the frontiers that a peer is still to be told: those after one version, up to another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Telling {
+    pub(crate) after: u64,
+    pub(crate) upto: u64,
+    /// Whether the peer is to be told when that was all.
+    pub(crate) is_first: bool,
 }
 
 /// What a peer offers of one stream.
@@ -87,6 +100,8 @@ impl Feed {
             is_comparing: false,
             compared_to: 0,
             told: None,
+            telling: None,
+            telling_ids: None,
             known: Vec::new(),
             awaits_want: false,
             reach: (Duration::MAX, now),

@@ -348,14 +348,17 @@ impl Log {
         entries.filter_map(|slot| Some((slot.arrival, slot.entry.as_ref()?)))
     }
 
-    /// Goes through the messages without names that came to this node within so long a time, the last one first.
+    /// Goes through the messages without names that came to this node before another, and within so long a time, the last one
+    /// first.
     pub(crate) fn ids(
         &self,
+        before: Arrival,
         within: Duration,
         now: Instant,
     ) -> impl Iterator<Item = (Arrival, MessageId)> {
-        self.since(Arrival::FIRST)
-            .rev()
+        let slots = self.slots.range(..self.place_from(before)).rev();
+        slots
+            .filter_map(|slot| Some((slot.arrival, slot.entry.as_ref()?)))
             .take_while(move |(_, entry)| {
                 now.saturating_duration_since(entry.received_at) <= within
             })

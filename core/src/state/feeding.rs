@@ -169,6 +169,7 @@ impl MeshState {
 
     /// Sends on a link what it has room for: what its peer asked for and what it is behind with, in turns.
     pub(super) fn pump(&mut self, id: LinkId, now: Instant) {
+        self.tell_on(id, now);
         let mut gone = Vec::new();
         let mut has_fed = false;
         loop {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::MeshState;
 use super::delivery::Arriving;
 use crate::encode::Encoder;
-use crate::feed::{Offer, Request};
+use crate::feed::{Feed, Offer, Request, Telling};
 use crate::frontier::{Stream, StreamFrontier};
 use crate::id::MessageId;
 use crate::output::{LinkId, PeerKind};
@@ -21,8 +21,8 @@ use crate::wire::fault::ControlFault;
 use crate::wire::message::{MainType, Packed, Sender, WireTime};
 use crate::wire::native::{Native, kind};
 use crate::wire::sync::{
-    Extent, Gone, Graft, Have, HaveEntry, Ids, MAX_IDS, Prune, Repair, Summary, Want, WantIds,
-    batches,
+    Extent, Gone, Graft, Have, HaveEntry, Ids, MAX_ENTRIES, MAX_IDS, Prune, Repair, Summary, Want,
+    WantIds, batches,
 };
 use crate::wire::trailer::Name;
 
@@ -30,6 +30,9 @@ use crate::wire::trailer::Name;
 ///
 /// Whoever publishes fast waits for this before its log lets go of a message.
 const MANY: usize = 512;
+
+/// So many streams of which there is news are told piece by piece, each when there is room for it.
+const MUCH: usize = 4 * MAX_ENTRIES;
 
 /// How long the first comparison on a link may hold back what is to be sent there.
 const COMPARISON: Duration = Duration::from_secs(5);
@@ -101,7 +104,8 @@ impl MeshState {
     }
 
     fn sum_of_ids(&self, now: Instant) -> [u8; 16] {
-        let ids = self.delivery.log.ids(self.config.log_age, now);
+        let log = &self.delivery.log;
+        let ids = log.ids(log.next_arrival(), self.config.log_age, now);
         let sum = ids.fold(0_u128, |sum, (_, id)| {
             let (half, _) = id
                 .as_bytes()
@@ -126,7 +130,11 @@ impl MeshState {
         // Full logs may differ for ever: nothing comes of telling the same twice.
         let differing = (others, summary.others);
         if summary.others != others && link.feed.ids_told.replace(differing) != Some(differing) {
-            self.send_ids(id, now);
+            let next = self.delivery.log.next_arrival();
+            if let Some(link) = self.links.get_mut(&id) {
+                link.feed.telling_ids = Some(next);
+            }
+            self.tell_ids_on(id, now);
         }
         if summary.fingerprint != fingerprint && !sabotaged!(self.config, Sabotage::SummaryIgnored)
         {
@@ -146,9 +154,6 @@ impl MeshState {
     /// Tells all that this node has.
     fn tell_all(&mut self, id: LinkId, now: Instant) {
         let version = self.delivery.frontiers.version();
-        let all = self.haves(0, now);
-        let mut messages = batches(self.haves_for(id, &all, 0, &[], now));
-        let entries = messages.pop().unwrap_or_default();
         let last = self.delivery.last_sequence;
         if let Some(link) = self.links.get_mut(&id) {
             if link.feed.is_comparing {
@@ -156,24 +161,61 @@ impl MeshState {
             }
             link.feed.tell(version);
             link.feed.awaits_want = true;
+            link.feed.telling = Some(Telling {
+                after: 0,
+                upto: version,
+                is_first: true,
+            });
         }
-        for entries in messages {
-            let is_complete = false;
-            self.send_control(
-                id,
-                &Have {
+        self.tell_on(id, now);
+    }
+
+    /// Goes on telling a peer what it is still to be told, as far as there is room.
+    pub(super) fn tell_on(&mut self, id: LinkId, now: Instant) {
+        while let Some(telling) = self.has_to_tell(id, |feed| feed.telling) {
+            let all = self.haves(telling.after, telling.upto, MAX_ENTRIES, now);
+            let is_last = all.len() < MAX_ENTRIES;
+            let mut messages = batches(self.haves_for(id, &all, telling.after, &[], now));
+            if messages.is_empty() && is_last && telling.is_first {
+                messages.push(Vec::new());
+            }
+            let count = messages.len();
+            for (n, entries) in messages.into_iter().enumerate() {
+                let is_complete = telling.is_first && is_last && n + 1 == count;
+                let have = Have {
                     entries,
                     is_complete,
-                }
-                .encode(),
-                now,
-            );
+                };
+                self.send_control(id, &have.encode(), now);
+            }
+            let after = all.last().map_or(telling.upto, |had| had.version);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.feed.telling = (!is_last).then_some(Telling { after, ..telling });
+            }
         }
-        let have = Have {
-            entries,
-            is_complete: true,
-        };
-        self.send_control(id, &have.encode(), now);
+        self.tell_ids_on(id, now);
+    }
+
+    /// Lists the messages without names that are in the log, as far as there is room.
+    fn tell_ids_on(&mut self, id: LinkId, now: Instant) {
+        while let Some(before) = self.has_to_tell(id, |feed| feed.telling_ids) {
+            let ids = self.delivery.log.ids(before, self.config.log_age, now);
+            let ids: Vec<_> = ids.take(MAX_IDS).collect();
+            let next = ids.last().filter(|_| ids.len() == MAX_IDS);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.feed.telling_ids = next.map(|(arrival, _)| *arrival);
+            }
+            if !ids.is_empty() {
+                let ids = ids.into_iter().map(|(_, id)| id).collect();
+                self.send_control(id, &Ids { ids }.encode(), now);
+            }
+        }
+    }
+
+    /// Returns what is still to be told on a link, if there is room to.
+    fn has_to_tell<T>(&self, id: LinkId, what: impl Fn(&Feed) -> Option<T>) -> Option<T> {
+        let link = self.links.get(&id).filter(|link| link.is_established())?;
+        what(&link.feed).filter(|_| link.outbox.has_room())
     }
 
     /// Notes that the neighbours do not know all that this node has.
@@ -215,20 +257,30 @@ impl MeshState {
             let Some(told) = told.filter(|told| *told != version) else {
                 continue;
             };
-            if link.feed.behind.is_some() || !link.outbox.has_room() {
+            let is_busy = link.feed.behind.is_some() || link.feed.telling.is_some();
+            if is_busy || !link.outbox.has_room() {
                 is_late = true;
             } else {
                 to_tell.push((link.id, told));
             }
         }
         let oldest = to_tell.iter().map(|(_, told)| *told).min();
-        let all = self.haves(oldest.unwrap_or(version), now);
+        let all = self.haves(oldest.unwrap_or(version), version, MUCH, now);
         let mut last = News::default();
         for (id, told) in to_tell {
             let Some(link) = self.links.get_mut(&id) else {
                 continue;
             };
             let known = link.feed.tell(version);
+            if all.len() == MUCH {
+                link.feed.telling = Some(Telling {
+                    after: told,
+                    upto: version,
+                    is_first: false,
+                });
+                self.tell_on(id, now);
+                continue;
+            }
             let entries = self.haves_for(id, &all, told, &known, now);
             if entries != last.entries {
                 last = self.news(entries, now);
@@ -259,10 +311,12 @@ impl MeshState {
         }
     }
 
-    /// Returns what this node has of the streams that changed after a version.
-    fn haves(&self, version: u64, now: Instant) -> Vec<Had> {
+    /// Returns what this node has of the streams that changed last after one version and not after another; at most so many,
+    /// those that changed first.
+    fn haves(&self, version: u64, upto: u64, most: usize, now: Instant) -> Vec<Had> {
         let changed = self.delivery.frontiers.changed_since(version);
-        let had = changed.map(|(version, stream, known)| {
+        let changed = changed.take_while(|(changed, ..)| *changed <= upto);
+        let had = changed.take(most).map(|(version, stream, known)| {
             let low = self.kept_in(stream, 0, u64::MAX);
             let oldest = low.and_then(|(_, arrival)| self.delivery.log.get(arrival));
             let order = self.delivery.order.get(stream);
@@ -716,16 +770,6 @@ impl MeshState {
         }
         self.watch_pull(id, now);
         self.pull_everywhere();
-    }
-
-    /// Lists the messages without names that are in the log.
-    fn send_ids(&mut self, id: LinkId, now: Instant) {
-        let ids = self.delivery.log.ids(self.config.log_age, now);
-        let ids: Vec<MessageId> = ids.map(|(_, id)| id).collect();
-        for ids in ids.chunks(MAX_IDS) {
-            let ids = ids.to_vec();
-            self.send_control(id, &Ids { ids }.encode(), now);
-        }
     }
 
     fn on_ids(&mut self, id: LinkId, ids: Ids) {

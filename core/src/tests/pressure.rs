@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::net::Net;
 use super::solo::*;
+use crate::wire::trailer::Name;
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -84,5 +85,53 @@ pub(super) fn a_stuck_link_costs_the_same_however_long_it_is_stuck() {
     for (later, log_later) in level {
         assert!(later <= queued + 4096, "{later} after {queued}");
         assert!(log_later <= log + 4096, "{log_later} after {log}");
+    }
+}
+
+/// Gives a node broadcasts of so many others, each of a stream of its own, and as many without names.
+fn teach(net: &mut Net, n: usize, count: u32) {
+    net.with_state(n, |state, now| {
+        let from = address("10.9.9.9:1");
+        let link = state.handle_accepted(from, now).expect("there is room");
+        state.handle_credit(link, usize::MAX, now);
+        let peer = Legacy::native("Teacher");
+        state.handle_bytes(link, &peer.hello(), now);
+        state.handle_bytes(link, &peer.confirm(), now);
+        for number in 0..count {
+            let far = Legacy::native(&format!("{number:060}"));
+            let mut packed = far.pack(0, &0.into(), &packets![number]);
+            Name::new(7, 1).expect("numbers from 1").put(&mut packed);
+            state.handle_bytes(link, &plain_frame(&packed), now);
+            state.handle_bytes(link, &far.broadcast(&number.to_string()), now);
+        }
+        state.handle_closed(link, now);
+    });
+}
+
+#[test]
+fn more_than_a_link_holds_is_told_piece_by_piece() {
+    const COUNT: u32 = 600;
+    let mut net = Net::with(3, 1, |_, config| {
+        config.max_dialed = 0;
+        config.link_queue_limit = 8 << 10;
+    });
+    teach(&mut net, 0, COUNT);
+    net.connect(1, 0).unwrap();
+    net.run(SECOND * 40);
+    // What comes all at once is news of the same kind.
+    net.connect(2, 1).unwrap();
+    net.run(SECOND * 10);
+    teach(&mut net, 2, 2 * COUNT);
+    net.run(SECOND * 100);
+    for node in &net.nodes {
+        let closed = |event: &&Event| matches!(event, Event::PeerDown { .. });
+        let closed: Vec<&Event> = node.events.iter().filter(closed).collect();
+        let by_itself = |event: &Event| !format!("{event:?}").contains("Teacher");
+        assert!(!closed.into_iter().any(by_itself), "a link was closed");
+        let log = node.state.snapshot().log;
+        assert_eq!(
+            (log.streams, log.messages),
+            (2 * COUNT as usize, 4 * COUNT as usize)
+        );
     }
 }
