@@ -48,7 +48,8 @@ pub enum Role {
 /// Makes the nodes of a world; `None` where it has nothing for a role, and then the place stays empty.
 pub type Maker<N> = Box<dyn Fn(&Birth, Role) -> Option<N> + Send>;
 
-/// So many things may happen to one node at one moment.
+/// So often a node may do something at one moment. What it only takes in is not counted: behind a connection that trickled, or a
+/// node that stood still, pieces of a few bytes may wait in their thousands.
 const MAX_AT_ONCE: u32 = 20_000;
 
 /// A source of events that is no node.
@@ -453,11 +454,14 @@ impl<N: Node> World<N> {
             node,
             life: slot.life,
         };
+        let has_acted = !actions.is_empty();
         for action in actions.drain(..) {
             self.perform(life, action);
         }
         self.actions = actions;
-        self.watch_for_zeno(life);
+        if has_acted {
+            self.watch_for_zeno(life);
+        }
         self.arm(node);
         Some(result)
     }
@@ -649,7 +653,7 @@ impl<N: Node> World<N> {
         slot.busy.1 += 1;
         if slot.busy.1 == MAX_AT_ONCE {
             let node = life.node;
-            let sentence = format!("{MAX_AT_ONCE} things happened to node {node} at one moment");
+            let sentence = format!("node {node} did something {MAX_AT_ONCE} times at one moment");
             self.breach(life, Checker::Zeno, "busy", sentence);
         }
     }
