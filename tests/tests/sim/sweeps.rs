@@ -7,10 +7,13 @@ use rs2p_sim::{Bootstrap, Family, Options, Profile, Rs2p, Scenario, Sweep, run};
 use crate::sabotage::named::few_places;
 use crate::settings::{base, count, families, sweep_clean};
 
-/// How many scenarios are swept: some that are always the same, and others where the environment asks for them.
+/// How many scenarios are swept that are always the same.
 const MESH: u64 = 300;
 const MIXED: u64 = 150;
 const HOSTILE: u64 = 100;
+
+/// How many of each kind are swept that are others for each commit, unless the environment asks for more.
+const FURTHER: u64 = 5;
 
 /// The scenarios whose nodes are all of rs2p, and mean well.
 pub(crate) fn mesh_profile() -> Profile {
@@ -42,19 +45,10 @@ pub(crate) fn hostile_profile() -> Profile {
     }
 }
 
-/// Sweeps the scenarios of a profile, for a test: the fixed ones have the first seeds there are.
+/// Sweeps the scenarios of a profile that are always swept, for a test: those of the first seeds there are.
 fn swept(test: &str, profile: &Profile, fixed: u64) -> Sweep {
-    let base = base();
-    let scenario = |number| {
-        let seed = match number {
-            number if number < fixed => number,
-            number => base.wrapping_add(number - fixed),
-        };
-        Scenario::from_seed_with(seed, profile)
-    };
-    let further = count(0);
-    println!("{test}: {fixed} fixed scenarios, and {further} from RS2P_SIM_BASE={base} on");
-    sweep_clean(&Rs2p::default(), test, 0..fixed + further, scenario)
+    let scenario = |seed| Scenario::from_seed_with(seed, profile);
+    sweep_clean(&Rs2p::default(), test, 0..fixed, scenario)
 }
 
 /// Returns what came of the sweep of networks of rs2p alone. It is done once, whoever asks.
@@ -106,6 +100,22 @@ fn nothing_is_wrong_in_mixed_networks() {
 #[test]
 fn nothing_is_wrong_where_some_mean_harm() {
     assert!(hostile().owed > 0);
+}
+
+#[test]
+fn nothing_is_wrong_in_further_scenarios() {
+    let (base, count) = (base(), count(FURTHER));
+    println!("RS2P_SIM_SEEDS={count} scenarios of each kind from RS2P_SIM_BASE={base} on");
+    for profile in [mesh_profile(), mixed_profile(), hostile_profile()] {
+        let scenario = |seed| Scenario::from_seed_with(seed, &profile);
+        let test = "nothing_is_wrong_in_further_scenarios";
+        sweep_clean(
+            &Rs2p::default(),
+            test,
+            base..base.saturating_add(count),
+            scenario,
+        );
+    }
 }
 
 #[test]
