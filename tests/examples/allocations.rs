@@ -29,9 +29,11 @@ fn main() {
 /// be full soon.
 fn hold() {
     const STEP: usize = 100_000;
-    let mut config = Config::default();
-    config.log_len = 16 << 20;
-    config.max_seen = STEP;
+    let config = Config {
+        log_len: 16 << 20,
+        max_seen: STEP,
+        ..Config::default()
+    };
     let mut hub = Hub::new(Neighbours::Native, 8, config);
     println!("{:<10}{:>16}", "messages", "bytes held more");
     for step in 1..=10 {
