@@ -404,6 +404,13 @@ impl<'a> Run<'a> {
             self.world.keep_only(&core);
             self.show();
         }
+        let mut parts = self.world.islands(&self.linked());
+        if parts.len() > 1 {
+            // Those who know of nobody who is left have to be told by somebody else.
+            parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+            self.world.keep_only(&parts[0]);
+            self.show();
+        }
         self.healed = Some(self.world.now());
         let core = self.world.lives();
         self.judge.begin_core(self.world.now(), &core);
@@ -418,11 +425,7 @@ impl<'a> Run<'a> {
     fn connected_core(&self, share: u8) -> Vec<u32> {
         let up = self.world.lives();
         let count = (up.len() * usize::from(share.min(100)) / 100).max(2);
-        let linked: Vec<[u32; 2]> = self
-            .pairs()
-            .iter()
-            .map(|pair| pair.ends.map(|(life, _)| life.node))
-            .collect();
+        let linked = self.linked();
         let mut order = self.world.drawn_order();
         order.retain(|node| up.iter().any(|life| life.node == *node));
         let mut core: Vec<u32> = order.first().copied().into_iter().collect();
@@ -440,6 +443,15 @@ impl<'a> Run<'a> {
             }
         }
         core
+    }
+
+    /// Returns the nodes that have connections with each other.
+    fn linked(&self) -> Vec<[u32; 2]> {
+        let pairs = self.pairs();
+        let linked = pairs.iter();
+        linked
+            .map(|pair| pair.ends.map(|(life, _)| life.node))
+            .collect()
     }
 
     fn converge(&mut self) {

@@ -131,6 +131,8 @@ struct Slot<N> {
     node: Option<N>,
     life: u32,
     place: Place,
+    /// The places of others that it knew when its life began.
+    seeds: Vec<Place>,
     kind: Kind,
     is_hostile: bool,
     is_leaving: bool,

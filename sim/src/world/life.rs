@@ -34,6 +34,7 @@ impl<N> Slot<N> {
             is_hostile: false,
             is_leaving: false,
             is_dark: false,
+            seeds: Vec::new(),
             paused: 0,
             missed: std::collections::VecDeque::new(),
             clock,
@@ -115,6 +116,7 @@ impl<N: Node> World<N> {
         let now = self.now;
         let slot = &mut self.slots[node as usize];
         slot.life += 1;
+        slot.seeds.clone_from(&seeds);
         slot.is_dark = false;
         slot.is_leaving = false;
         slot.is_hostile = matches!(role, Role::Hostile(_));
@@ -374,6 +376,29 @@ impl<N: Node> World<N> {
         lives
             .filter_map(|life| Some((life, self.status(life.node)?)))
             .collect()
+    }
+
+    /// Returns the nodes that are up, in as many parts as there are between which nobody knows of anybody: none of one began its
+    /// life with a place where one of the other is, and none is linked with such a one.
+    pub(crate) fn islands(&self, linked: &[[u32; 2]]) -> Vec<Vec<u32>> {
+        let mut parts: Vec<Vec<u32>> = Vec::new();
+        for life in self.lives() {
+            let knows = |a: u32, b: u32| {
+                let place = self.slots[b as usize].place;
+                self.slots[a as usize].seeds.contains(&place)
+                    || linked.contains(&[a, b])
+                    || linked.contains(&[b, a])
+            };
+            let node = life.node;
+            let is_known = |part: &Vec<u32>| {
+                let mut others = part.iter();
+                others.any(|other| knows(node, *other) || knows(*other, node))
+            };
+            let (known, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_known);
+            parts = others;
+            parts.push(known.into_iter().flatten().chain([node]).collect());
+        }
+        parts
     }
 
     /// Ends the lives of all but some, for ever, without a word.
