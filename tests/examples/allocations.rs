@@ -1,5 +1,4 @@
-//! What a message that a node receives and passes on costs in allocations, and what a node holds after a million of them:
-//! `cargo run --release -p rs2p-tests --example allocations`
+//! What a message that a node receives and passes on costs in allocations: `cargo run --release -p rs2p-tests --example allocations`
 
 use std::hint::black_box;
 
@@ -21,30 +20,7 @@ fn main() {
     for others in [1, 3, 9] {
         show(Neighbours::Native, others, false, 64);
     }
-    println!("\nnew, repeat: allocations for a new message, and for one that comes again.\n");
-    hold();
-}
-
-/// Shows what a node holds more after each hundred thousand messages, when its log and its memory for ids are small enough to
-/// be full soon.
-fn hold() {
-    const STEP: usize = 100_000;
-    let config = Config {
-        log_len: 16 << 20,
-        max_seen: STEP,
-        ..Config::default()
-    };
-    let mut hub = Hub::new(Neighbours::Native, 8, config);
-    println!("{:<10}{:>16}", "messages", "bytes held more");
-    for step in 1..=10 {
-        let held = allocation_counter::measure(|| {
-            for _ in 0..STEP {
-                let frame = hub.make_frame(64);
-                black_box(hub.arrive(0, &frame));
-            }
-        });
-        println!("{:<10}{:>16}", step * STEP, held.bytes_current);
-    }
+    println!("\nnew, repeat: allocations for a new message, and for one that comes again.");
 }
 
 fn show(neighbours: Neighbours, others: u8, compresses: bool, len: usize) {
