@@ -179,6 +179,11 @@ impl Link {
         self.stage == Stage::Established
     }
 
+    /// Returns whether it is established and leads to a node of rs2p.
+    pub(crate) fn is_native_peer(&self) -> bool {
+        self.is_established() && self.kind == PeerKind::Native
+    }
+
     pub(crate) fn peer_id(&self) -> Option<&NodeId> {
         self.card.as_ref().map(|card| &card.id)
     }

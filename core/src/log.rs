@@ -348,9 +348,17 @@ impl Log {
         entries.filter_map(|slot| Some((slot.arrival, slot.entry.as_ref()?)))
     }
 
-    /// Goes through the messages without names that came to this node before another, and within so long a time, the last one
-    /// first.
+    /// Goes through the messages without names that came to this node within so long a time, the last one first.
     pub(crate) fn ids(
+        &self,
+        within: Duration,
+        now: Instant,
+    ) -> impl Iterator<Item = (Arrival, MessageId)> {
+        self.ids_before(self.next, within, now)
+    }
+
+    /// Goes through those of them that came before a message.
+    pub(crate) fn ids_before(
         &self,
         before: Arrival,
         within: Duration,

@@ -330,7 +330,7 @@ fn messages_without_names_are_listed_the_last_one_first() {
         },
     );
     let ids = |secs| {
-        let listed = log.ids(log.next_arrival(), Duration::from_secs(secs), at(25));
+        let listed = log.ids(Duration::from_secs(secs), at(25));
         listed.map(|(_, id)| id.as_bytes()[0]).collect::<Vec<_>>()
     };
     assert_eq!(ids(4), [0_u8; 0]);

@@ -8,9 +8,10 @@ use crate::delivery::{Order, Unkept};
 use crate::encode::Encoder;
 use crate::frontier::{Inserted, Stream};
 use crate::id::{IdForm, MessageId, NodeId};
+use crate::link::Link;
 use crate::log::{Arrival, Entry, EvictReason, Evicted};
 use crate::message::{Message, MessageKind};
-use crate::output::{Event, GapReason, LinkId, PeerKind};
+use crate::output::{Event, GapReason, LinkId};
 use crate::ranges::Ranges;
 use crate::time::Instant;
 use crate::timers::Timer;
@@ -313,7 +314,7 @@ impl MeshState {
             .map(|(stream, _)| stream.clone())
             .collect();
         let mut neighbours = self.links.values();
-        let is_told = neighbours.any(|link| link.is_established() && link.kind == PeerKind::Native);
+        let is_told = neighbours.any(Link::is_native_peer);
         for stream in due {
             if is_told {
                 self.begin_untold(&stream, now);

@@ -241,13 +241,15 @@ impl MeshState {
 
     /// Returns the first message of the log that is for a link, from a place on.
     fn next_for(&self, link: &Link, from: Arrival, now: Instant) -> Option<(Arrival, Entry)> {
+        let may_be_spared = !self.tree.spares_nobody();
         let is_spared = |entry: &Entry| {
-            let stream = entry.stream().filter(|_| !self.tree.spares_nobody());
+            let stream = entry.stream();
             stream.is_some_and(|stream| self.tree.is_spared(&stream, link.id, now))
         };
         let mut rest = self.delivery.log.since(from);
-        let (arrival, entry) =
-            rest.find(|(_, entry)| is_for(link, &entry.sender, entry.from) && !is_spared(entry))?;
+        let (arrival, entry) = rest.find(|(_, entry)| {
+            is_for(link, &entry.sender, entry.from) && !(may_be_spared && is_spared(entry))
+        })?;
         Some((arrival, entry.clone()))
     }
 

@@ -508,7 +508,7 @@ impl MeshState {
             return;
         };
         let link = self.links.get(&id);
-        if link.is_some_and(|link| link.is_established() && link.kind == PeerKind::Native) {
+        if link.is_some_and(Link::is_native_peer) {
             self.send_control(id, &goodbye.encode(), now);
         }
     }

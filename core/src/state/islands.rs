@@ -2,6 +2,7 @@
 
 use super::MeshState;
 use crate::island::Beacon;
+use crate::link::Link;
 use crate::output::{LinkId, PeerKind};
 use crate::time::Instant;
 use crate::timers::Timer;
@@ -53,7 +54,7 @@ impl MeshState {
     /// A node that has lost its last native link is an island of its own.
     pub(super) fn leave_island(&mut self, now: Instant) {
         let mut links = self.links.values();
-        if !links.any(|link| link.is_established() && link.kind == PeerKind::Native) {
+        if !links.any(Link::is_native_peer) {
             self.island.begin_alone(now);
             self.watch_island();
         }
@@ -65,7 +66,7 @@ impl MeshState {
         }
         let message = encode_beacon(self.island.beacon());
         let links = self.links.values();
-        let links = links.filter(|link| link.is_established() && link.kind == PeerKind::Native);
+        let links = links.filter(|link| link.is_native_peer());
         let others: Vec<LinkId> = links
             .map(|link| link.id)
             .filter(|id| Some(*id) != but)

@@ -104,8 +104,7 @@ impl MeshState {
     }
 
     fn sum_of_ids(&self, now: Instant) -> [u8; 16] {
-        let log = &self.delivery.log;
-        let ids = log.ids(log.next_arrival(), self.config.log_age, now);
+        let ids = self.delivery.log.ids(self.config.log_age, now);
         let sum = ids.fold(0_u128, |sum, (_, id)| {
             let (half, _) = id
                 .as_bytes()
@@ -130,10 +129,7 @@ impl MeshState {
         // Full logs may differ for ever: nothing comes of telling the same twice.
         let differing = (others, summary.others);
         if summary.others != others && link.feed.ids_told.replace(differing) != Some(differing) {
-            let next = self.delivery.log.next_arrival();
-            if let Some(link) = self.links.get_mut(&id) {
-                link.feed.telling_ids = Some(next);
-            }
+            link.feed.telling_ids = Some(self.delivery.log.next_arrival());
             self.tell_ids_on(id, now);
         }
         if summary.fingerprint != fingerprint && !sabotaged!(self.config, Sabotage::SummaryIgnored)
@@ -199,7 +195,10 @@ impl MeshState {
     /// Lists the messages without names that are in the log, as far as there is room.
     fn tell_ids_on(&mut self, id: LinkId, now: Instant) {
         while let Some(before) = self.has_to_tell(id, |feed| feed.telling_ids) {
-            let ids = self.delivery.log.ids(before, self.config.log_age, now);
+            let ids = self
+                .delivery
+                .log
+                .ids_before(before, self.config.log_age, now);
             let ids: Vec<_> = ids.take(MAX_IDS).collect();
             let next = ids.last().filter(|_| ids.len() == MAX_IDS);
             if let Some(link) = self.links.get_mut(&id) {

@@ -155,7 +155,7 @@ impl MeshState {
     /// node dialled, and chose, any.
     fn to_give_up(&self, side: Side, newcomer: LinkId) -> Option<LinkId> {
         let links = self.links.values();
-        let native = links.filter(|link| link.is_established() && link.kind == PeerKind::Native);
+        let native = links.filter(|link| link.is_native_peer());
         native
             .filter(|link| link.id != newcomer)
             .filter(|link| link.side == Side::Accepted || side == Side::Dialed)
@@ -169,7 +169,7 @@ impl MeshState {
             return Vec::new();
         }
         let links = self.links.values();
-        let native = links.filter(|link| link.is_established() && link.kind == PeerKind::Native);
+        let native = links.filter(|link| link.is_native_peer());
         let mut entries: Vec<_> = native
             .filter(|link| !link.leads_to(to))
             .filter_map(entry_of)

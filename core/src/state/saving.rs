@@ -318,8 +318,7 @@ impl MeshState {
 
     fn snapshot_to_save(&self, now: Instant) -> Save {
         let (own, left_out) = self.own_to_save();
-        let log = &self.delivery.log;
-        let ids = log.ids(log.next_arrival(), self.config.log_age, now);
+        let ids = self.delivery.log.ids(self.config.log_age, now);
         let done = ids.filter(|(_, id)| !self.delivery.unacknowledged_ids.contains(id));
         let mut ids: Vec<MessageId> = done.map(|(_, id)| id).take(MAX_IDS + 1).collect();
         let has_all_ids = ids.len() <= MAX_IDS;

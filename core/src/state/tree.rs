@@ -6,7 +6,7 @@ use super::MeshState;
 use crate::frontier::Stream;
 use crate::link::Link;
 use crate::log::Arrival;
-use crate::output::{LinkId, PeerKind};
+use crate::output::LinkId;
 use crate::ranges::Ranges;
 use crate::time::Instant;
 use crate::timers::Timer;
@@ -63,7 +63,7 @@ impl MeshState {
 
     fn is_native_peer(&self, id: LinkId) -> bool {
         let link = self.links.get(&id);
-        link.is_some_and(|link| link.is_established() && link.kind == PeerKind::Native)
+        link.is_some_and(Link::is_native_peer)
     }
 
     fn upto(&self, stream: &Stream) -> u64 {
