@@ -45,6 +45,12 @@ pub(crate) struct Feed {
     pub(crate) telling_ids: Option<Arrival>,
     /// Whether the peer was told all there was, and has not answered yet.
     pub(crate) awaits_want: bool,
+    /// Whether the peer was told nothing, since by its summary it has what this node has.
+    pub(crate) is_alike: bool,
+    /// The version of the frontiers when it was last looked whether something comes.
+    pub(crate) looked_at: Option<u64>,
+    /// The version of the frontiers that was compared once more, as nothing came.
+    pub(crate) compared_at: Option<u64>,
     /// How old a message was, when the peer said so, that its application was to get; and when that was.
     reach: (Duration, Instant),
     /// What the peer has of this node's own messages.
@@ -104,6 +110,9 @@ impl Feed {
             telling_ids: None,
             known: Vec::new(),
             awaits_want: false,
+            is_alike: false,
+            looked_at: None,
+            compared_at: None,
             reach: (Duration::MAX, now),
             holds: StreamFrontier::default(),
             offers: BTreeMap::new(),

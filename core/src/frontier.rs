@@ -302,6 +302,23 @@ impl Frontiers {
         changed.map(|entry| (entry.changed, &entry.stream, &entry.known))
     }
 
+    /// Returns the streams of one origin: one for each of its lives.
+    pub(crate) fn of_origin(
+        &self,
+        origin: &NodeId,
+    ) -> impl Iterator<Item = (&Stream, &StreamFrontier)> {
+        let first = Stream {
+            origin: origin.clone(),
+            epoch: 0,
+        };
+        let places = self.places.range(first..);
+        let places = places.take_while({
+            let origin = origin.clone();
+            move |(stream, _)| stream.origin == origin
+        });
+        places.filter_map(|(stream, &place)| Some((stream, &self.entries.get(place)?.known)))
+    }
+
     /// Returns how many streams are known.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

@@ -183,6 +183,8 @@ pub enum Sabotage {
     HaveSkipsLast,
     /// Neighbours are told of their own accord of nothing.
     NewsNotTold,
+    /// A peer to whom the logs did not look alike is not told what this node has of its messages.
+    AlikeNotConfirmed,
     /// Those that are not pushed a message are not told of it either.
     SparedNotTold,
     /// What is awaited from another neighbour is awaited for ever.

@@ -103,6 +103,20 @@ impl MeshState {
         self.send_control(id, &summary.encode(), now);
     }
 
+    /// Compares logs once more when nothing new has come from anywhere for a while: once, until something comes.
+    pub(super) fn compare_when_quiet(&mut self, id: LinkId, now: Instant) {
+        let version = self.delivery.frontiers.version();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let feed = &mut link.feed;
+        let is_busy = feed.behind.is_some() || feed.telling.is_some();
+        let is_quiet = feed.looked_at.replace(version) == Some(version) && !is_busy;
+        if is_quiet && feed.compared_at.replace(version) != Some(version) {
+            self.send_summary(id, now);
+        }
+    }
+
     fn sum_of_ids(&self, now: Instant) -> [u8; 16] {
         let ids = self.delivery.log.ids(self.config.log_age, now);
         let sum = ids.fold(0_u128, |sum, (_, id)| {
@@ -141,6 +155,7 @@ impl MeshState {
         if let Some(link) = self.links.get_mut(&id) {
             link.feed.tell(version);
             link.feed.awaits_want = false;
+            link.feed.is_alike = true;
         }
         self.note_holds(id, self.delivery.last_sequence, Ranges::new(), now);
         self.release_all_carried(now);
@@ -157,6 +172,7 @@ impl MeshState {
             }
             link.feed.tell(version);
             link.feed.awaits_want = true;
+            link.feed.is_alike = false;
             link.feed.telling = Some(Telling {
                 after: 0,
                 upto: version,
@@ -315,31 +331,35 @@ impl MeshState {
     fn haves(&self, version: u64, upto: u64, most: usize, now: Instant) -> Vec<Had> {
         let changed = self.delivery.frontiers.changed_since(version);
         let changed = changed.take_while(|(changed, ..)| *changed <= upto);
-        let had = changed.take(most).map(|(version, stream, known)| {
-            let low = self.kept_in(stream, 0, u64::MAX);
-            let oldest = low.and_then(|(_, arrival)| self.delivery.log.get(arrival));
-            let order = self.delivery.order.get(stream);
-            let is_undecided = order.is_some_and(|order| order.undecided.is_some());
-            let low = low.map_or(0, |(sequence, _)| sequence);
-            // The usual case: no message of it has left the log, and none is missing before those that are here.
-            let is_whole = !is_undecided
-                && !self.delivery.unkept.contains_key(stream)
-                && (low <= 1 || known.contains(low - 1));
-            Had {
-                version,
-                age: oldest.filter(|_| is_whole).map(|oldest| oldest.age(now)),
-                entry: HaveEntry {
-                    origin: stream.origin.clone(),
-                    epoch: stream.epoch,
-                    upto: known.upto(),
-                    low,
-                    from: low,
-                    ranges: known.beyond().iter().collect(),
-                },
-            }
-        });
+        let had = changed
+            .take(most)
+            .map(|(version, stream, known)| self.had(version, stream, known, now));
         let skipped = usize::from(sabotaged!(self.config, Sabotage::HaveSkipsLast));
         had.skip(skipped).collect()
+    }
+
+    fn had(&self, version: u64, stream: &Stream, known: &StreamFrontier, now: Instant) -> Had {
+        let low = self.kept_in(stream, 0, u64::MAX);
+        let oldest = low.and_then(|(_, arrival)| self.delivery.log.get(arrival));
+        let order = self.delivery.order.get(stream);
+        let is_undecided = order.is_some_and(|order| order.undecided.is_some());
+        let low = low.map_or(0, |(sequence, _)| sequence);
+        // The usual case: no message of it has left the log, and none is missing before those that are here.
+        let is_whole = !is_undecided
+            && !self.delivery.unkept.contains_key(stream)
+            && (low <= 1 || known.contains(low - 1));
+        Had {
+            version,
+            age: oldest.filter(|_| is_whole).map(|oldest| oldest.age(now)),
+            entry: HaveEntry {
+                origin: stream.origin.clone(),
+                epoch: stream.epoch,
+                upto: known.upto(),
+                low,
+                from: low,
+                ranges: known.beyond().iter().collect(),
+            },
+        }
     }
 
     /// Returns what of this changed after a version, as one neighbour is to be told: without what it is known to have, too,
@@ -359,14 +379,17 @@ impl MeshState {
                 || link.is_some_and(|link| link.leads_to(&had.entry.origin))
         };
         let all = &all[all.partition_point(|had| had.version <= version)..];
-        let entries = all.iter().filter(is_news).map(|had| {
-            let mut entry = had.entry.clone();
-            if had.age.is_none_or(|age| age > reach) {
-                entry.from = self.beginning_for(&entry, reach, now);
-            }
-            entry
-        });
-        entries.collect()
+        let entries = all.iter().filter(is_news);
+        entries.map(|had| self.have_of(had, reach, now)).collect()
+    }
+
+    /// Returns how a neighbour with this reach is told of a stream.
+    fn have_of(&self, had: &Had, reach: Duration, now: Instant) -> HaveEntry {
+        let mut entry = had.entry.clone();
+        if had.age.is_none_or(|age| age > reach) {
+            entry.from = self.beginning_for(&entry, reach, now);
+        }
+        entry
     }
 
     fn beginning_for(&self, entry: &HaveEntry, reach: Duration, now: Instant) -> u64 {
@@ -443,10 +466,41 @@ impl MeshState {
             self.on_have_entry(id, entry, now);
         }
         let asked = self.pull(id, now);
-        if have.is_complete && !asked {
-            // The answer that it waits for.
-            let entries = Vec::new();
-            self.send_control(id, &Want { entries }.encode(), now);
+        if have.is_complete {
+            if !asked {
+                // The answer that it waits for.
+                let entries = Vec::new();
+                self.send_control(id, &Want { entries }.encode(), now);
+            }
+            self.confirm_own(id, now);
+        }
+    }
+
+    /// Tells a peer that has just told all what this node has of the peer's own streams, if it was told nothing since the logs
+    /// looked alike from here: to the peer they did not, as something had come meanwhile. It waits for that, and it is no news.
+    fn confirm_own(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let is_alike = std::mem::take(&mut link.feed.is_alike);
+        if !is_alike || sabotaged!(self.config, Sabotage::AlikeNotConfirmed) {
+            return;
+        }
+        let (Some(peer), reach) = (link.peer_id().cloned(), link.feed.reach(now)) else {
+            return;
+        };
+        let own = self.delivery.frontiers.of_origin(&peer);
+        let own = own.map(|(stream, known)| {
+            let had = self.had(0, stream, known, now);
+            self.have_of(&had, reach, now)
+        });
+        for entries in batches(own) {
+            let is_complete = false;
+            let have = Have {
+                entries,
+                is_complete,
+            };
+            self.send_control(id, &have.encode(), now);
         }
     }
 

@@ -469,8 +469,12 @@ impl MeshState {
         if silence >= patience {
             return self.close(id, CloseReason::Silent, now);
         }
+        let heard_at = link.heard_at;
         let next = if silence < interval {
-            link.heard_at.saturating_add(interval)
+            if link.kind == PeerKind::Native {
+                self.compare_when_quiet(id, now);
+            }
+            heard_at.saturating_add(interval)
         } else {
             reached!(self, Mark::PingSent);
             if link.kind == PeerKind::Native {

@@ -256,6 +256,40 @@ pub(super) fn a_ticket_tells_how_far_a_message_is() {
     assert_eq!((message.id(), message.sequence()), (ticket.id(), Some(1)));
 }
 
+/// A link is made while a message comes round by another: then one end may find the logs alike, and the other not.
+#[test]
+pub(super) fn who_finds_the_logs_alike_still_says_what_it_has() {
+    let step = Duration::from_millis(5);
+    for steps in 0..60 {
+        let mut net = Net::new(3, 1);
+        net.connect(1, 0).unwrap();
+        net.connect(2, 1).unwrap();
+        net.run(step * steps);
+        let ticket = net.with_state(0, |state, now| state.broadcast("news", now).unwrap());
+        net.run(SECOND * 10);
+        let told = net.nodes[0].state.spread(&ticket);
+        assert_eq!((told.neighbours, told.held), (2, 2), "after {steps} steps");
+    }
+}
+
+/// Should something not have been told, it is found when nothing has come for a while, beacons or not.
+#[cfg(feature = "sabotage")]
+#[test]
+fn logs_are_compared_again_when_it_is_quiet() {
+    let mut net = Net::with(3, 1, |_, config| {
+        config.sabotage = Some(crate::Sabotage::NewsNotTold);
+    });
+    net.connect(1, 0).unwrap();
+    net.connect(2, 1).unwrap();
+    net.run(SECOND * 10);
+    let ticket = net.with_state(0, |state, now| state.broadcast("news", now).unwrap());
+    let held = |net: &Net| net.nodes[0].state.spread(&ticket).held;
+    net.run(SECOND * 3);
+    assert_eq!(held(&net), 0);
+    net.run(SECOND * 100);
+    assert_eq!(held(&net), 2);
+}
+
 #[test]
 pub(super) fn nothing_is_said_when_there_is_nothing_to_say() {
     let mut net = chain(4, 1, |_| {});

@@ -135,6 +135,7 @@ held! {
     SummaryIgnored: delivery::what_is_sent_without_a_neighbour_arrives_when_there_is_one,
     HaveSkipsLast: delivery::a_node_that_joins_gets_what_is_sent_from_then_on,
     NewsNotTold: delivery::a_ticket_tells_how_far_a_message_is,
+    AlikeNotConfirmed: delivery::who_finds_the_logs_alike_still_says_what_it_has,
     SparedNotTold: tree::when_the_neighbour_that_pushes_falls_silent_what_others_have_is_fetched,
     NeverGrafts: tree::when_the_neighbour_that_pushes_falls_silent_what_others_have_is_fetched,
     OrphansWait: tree::when_the_link_that_brought_it_ends_others_push_at_once,

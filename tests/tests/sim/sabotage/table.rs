@@ -301,6 +301,10 @@ pub(super) const TABLE: &[(Sabotage, How)] = &[
         How::Named("a stalled reader, and little memory"),
     ),
     (
+        Sabotage::AlikeNotConfirmed,
+        How::CoreTest("delivery::who_finds_the_logs_alike_still_says_what_it_has"),
+    ),
+    (
         Sabotage::SparedNotTold,
         How::CoreTest(
             "tree::when_the_neighbour_that_pushes_falls_silent_what_others_have_is_fetched",
