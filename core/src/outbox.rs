@@ -15,8 +15,8 @@ pub(crate) struct Outbox {
     frames: VecDeque<Queued>,
     /// The bytes in `frames`.
     len: usize,
-    /// How many of them are of a frame that is longer than the limit. It was taken when there was room, and what comes behind it
-    /// is not to be refused for its length.
+    /// How many of them are of long frames that were taken when there was room: what comes behind them is not to be refused for
+    /// their length.
     long: usize,
     credit: usize,
     /// Whether the first of `frames` has lost its beginning to an earlier chunk.
@@ -62,15 +62,16 @@ impl Outbox {
     }
 
     /// Adds a frame. The last one may exceed the limit: what is within it when a frame comes has room for that frame. One that is
-    /// longer than the limit does not count for those behind it.
+    /// longer than a quarter of the limit and comes when there [is room](Self::has_room) does not count for those behind it: a
+    /// link that was given as much as it was said to have room for is not to be closed for the next beacon.
     pub(crate) fn push(&mut self, frame: Bytes, send: Option<SendId>) -> Result<(), Overflow> {
         if self.len - self.long > self.limit {
             return Err(Overflow { limit: self.limit });
         }
+        let is_long = self.has_room() && frame.len() > self.limit / 4;
         self.len += frame.len();
-        let is_long = self.long == 0 && frame.len() > self.limit;
         if is_long {
-            self.long = frame.len();
+            self.long += frame.len();
         }
         self.frames.push_back(Queued {
             frame_len: frame.len(),
@@ -258,9 +259,9 @@ mod tests {
     fn what_comes_behind_a_frame_over_the_limit_has_the_limit_to_itself() {
         let mut outbox = Outbox::new(100);
         for (len, expected) in [
-            (60, Ok(())),
+            (20, Ok(())),
             (500, Ok(())),
-            (40, Ok(())),
+            (80, Ok(())),
             // The second of the long ones counts.
             (500, Ok(())),
             (1, Err(Overflow { limit: 100 })),
@@ -280,6 +281,24 @@ mod tests {
         drain(&mut outbox, false);
         assert_eq!(outbox.push(frame(100), None), Ok(()));
         outbox.check_invariants();
+    }
+
+    #[test]
+    fn what_was_taken_when_there_was_room_leaves_room_for_what_is_short() {
+        let mut outbox = Outbox::new(1000);
+        for len in [500, 990] {
+            assert!(outbox.has_room());
+            assert_eq!(outbox.push(frame(len), None), Ok(()));
+        }
+        assert!(!outbox.has_room());
+        for _ in 0..10 {
+            assert_eq!(outbox.push(frame(100), None), Ok(()));
+        }
+        outbox.check_invariants();
+        outbox.grant(1500);
+        drain(&mut outbox, false);
+        outbox.check_invariants();
+        assert_eq!(outbox.len(), 990);
     }
 
     #[test]
