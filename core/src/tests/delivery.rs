@@ -277,7 +277,7 @@ pub(super) fn who_finds_the_logs_alike_still_says_what_it_has() {
 #[test]
 fn logs_are_compared_again_when_it_is_quiet() {
     let mut net = Net::with(3, 1, |_, config| {
-        config.sabotage = Some(crate::Sabotage::NewsNotTold);
+        config.sabotage = Some(Sabotage::NewsNotTold);
     });
     net.connect(1, 0).unwrap();
     net.connect(2, 1).unwrap();

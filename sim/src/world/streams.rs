@@ -823,15 +823,22 @@ impl<N: Node> World<N> {
         self.slots[node as usize].conns.clone()
     }
 
-    /// Returns the connections between two nodes, by place.
+    /// Returns the connections between two nodes, by place: also those that one of them has left already, as what is under way
+    /// on them still has to arrive.
     pub(super) fn conns_between(&self, one: u32, other: u32) -> Vec<u32> {
-        let conns = self.slots[one as usize].conns.iter().copied();
-        conns
-            .filter(|place| {
-                let ends = self.conns.get(*place).map(|conn| conn.ends);
-                ends.is_some_and(|ends| ends.iter().any(|end| end.life.node == other))
+        let is_between = |place: &u32| {
+            let ends = self.conns.get(*place).map(|conn| conn.ends);
+            ends.is_some_and(|ends| {
+                [one, other]
+                    .iter()
+                    .all(|node| ends.iter().any(|end| end.life.node == *node))
             })
-            .collect()
+        };
+        let of_one = &self.slots[one as usize].conns;
+        let left_by_one = self.slots[other as usize].conns.iter();
+        let left_by_one = left_by_one.filter(|place| !of_one.contains(place));
+        let all = of_one.iter().chain(left_by_one).copied();
+        all.filter(is_between).collect()
     }
 
     /// The world's own events have no node behind them.

@@ -144,3 +144,36 @@ fn nodes_pause_crash_and_come_back() {
     world.run_for(s(5));
     assert_eq!(deliveries(&mut world), 4);
 }
+
+/// What a node has sent before it ends comes at its usual speed when nothing makes it slow any more, although that node has left
+/// the connection.
+#[test]
+fn what_a_dead_node_has_sent_is_slow_no_longer_than_the_fault() {
+    use crate::scenario::{PairPick, Pick, Stop};
+    let mut scenario = scenario(2, 1);
+    let slow = Fault::Slow {
+        who: PairPick::between(0, 1, 2),
+        bytes_per_s: 50,
+    };
+    let crash = Fault::Stop {
+        node: Pick(0),
+        kind: Stop::Crash,
+        back: None,
+    };
+    for (at_ms, what) in [(0, slow), (5_000, crash)] {
+        scenario.faults.push(Timed {
+            at_ms,
+            lasts_ms: 20_000,
+            what,
+        });
+    }
+    let mut world = world(scenario);
+    world.run_for(s(10));
+    world.begin_storm();
+    world.run_for(s(1));
+    world.publish(0, Bytes::from(vec![7; 20_000]));
+    world.run_for(s(18));
+    assert_eq!(deliveries(&mut world), 0);
+    world.run_for(s(2));
+    assert_eq!(deliveries(&mut world), 1);
+}
