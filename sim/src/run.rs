@@ -552,10 +552,12 @@ impl<'a> Run<'a> {
                 let earlier = before
                     .binary_search_by_key(&view.conn, |other| other.conn)
                     .ok()?;
+                // What is under way at the beginning was said before, and only comes late.
+                let earlier = before[earlier].written;
                 Some(LinkTraffic {
                     ends: view.ends.map(|(life, _)| life),
                     payload: 0,
-                    control: view.carried - before[earlier].carried,
+                    control: view.written.saturating_sub(earlier),
                 })
             })
             .collect();

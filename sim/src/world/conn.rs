@@ -95,6 +95,14 @@ pub(super) struct Pipe {
     pub(super) carried: u64,
 }
 
+impl Pipe {
+    /// Returns how many bytes were read from it, and are under way.
+    pub(super) fn written(&self) -> u64 {
+        let under_way = self.flight.iter().map(|chunk| chunk.bytes.len() as u64);
+        self.carried + under_way.sum::<u64>()
+    }
+}
+
 /// A connection. Its place is used again when it is gone; its generation then is another.
 #[derive(Clone, Debug)]
 pub(super) struct Conn {

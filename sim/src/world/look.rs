@@ -9,8 +9,8 @@ use crate::node::{ConnId, Node};
 pub(crate) struct ConnView {
     pub(crate) conn: ConnNumber,
     pub(crate) ends: [(Life, ConnId); 2],
-    /// How many bytes were read from it so far, in both directions.
-    pub(crate) carried: u64,
+    /// How many bytes were written to it so far, in both directions, apart from those that were lost on the way.
+    pub(crate) written: u64,
     /// Which ends have all the room there can be, with nothing of theirs under way.
     pub(crate) is_free: [bool; 2],
 }
@@ -33,7 +33,7 @@ impl<N: Node> World<N> {
                 is_whole.then_some(ConnView {
                     conn: conn.number,
                     ends: [end(0), end(1)],
-                    carried: conn.pipes.iter().map(|pipe| pipe.carried).sum(),
+                    written: conn.pipes.iter().map(super::conn::Pipe::written).sum(),
                     is_free,
                 })
             })

@@ -145,6 +145,7 @@ fn nodes_pause_crash_and_come_back() {
     assert_eq!(deliveries(&mut world), 4);
 }
 
+
 /// What a node has sent before it ends comes at its usual speed when nothing makes it slow any more, although that node has left
 /// the connection.
 #[test]
@@ -176,4 +177,25 @@ fn what_a_dead_node_has_sent_is_slow_no_longer_than_the_fault() {
     assert_eq!(deliveries(&mut world), 0);
     world.run_for(s(2));
     assert_eq!(deliveries(&mut world), 1);
+
+#[test]
+fn bytes_count_when_they_are_written_and_not_when_they_arrive() {
+    let mut scenario = scenario(2, 5);
+    scenario.net.latency_us = 1_000_000;
+    let mut world = world(scenario);
+    world.run_for(s(20));
+    let written = |world: &World<Mesh>| -> u64 {
+        let views = world.conn_views();
+        views.iter().map(|view| view.written).sum()
+    };
+    let (before, carried) = (written(&world), world.carried());
+    // Such as no method makes shorter than a fifth of it.
+    let payload = (0..50_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]);
+    world.publish(0, payload.collect());
+    let after = written(&world);
+    assert!(after > before + 10_000, "{before} {after}");
+    assert_eq!(world.carried(), carried);
+    world.run_for(s(4));
+    assert!(world.carried() > carried + 10_000);
+    assert!(written(&world) < after + 5000);
 }
