@@ -114,7 +114,11 @@ fn sync(native: &Native) -> String {
         }),
         kind::REPAIR => told(Repair::parse(native), |repair| repaired(&repair)),
         kind::GONE => told(Gone::parse(native), |gone| {
-            format!("gone, of {} streams", gone.entries.len())
+            let (streams, ids) = (gone.entries.len(), gone.ids.len());
+            match ids {
+                0 => format!("gone, of {streams} streams"),
+                _ => format!("gone, of {streams} streams and {ids} ids"),
+            }
         }),
         kind::PRUNE => told(Prune::parse(native), |prune| {
             format!("prune, of {} streams", prune.streams.len())
@@ -225,7 +229,15 @@ mod tests {
                 "have, of 0 streams",
             ),
             (Want { entries: entries() }.encode(), "want, of 0 streams"),
-            (Gone { entries: entries() }.encode(), "gone, of 0 streams"),
+            (Gone::default().encode(), "gone, of 0 streams"),
+            (
+                Gone {
+                    entries: entries(),
+                    ids: ids.clone(),
+                }
+                .encode(),
+                "gone, of 0 streams and 2 ids",
+            ),
             (Ids { ids: ids.clone() }.encode(), "ids, 2 of them"),
             (WantIds { ids }.encode(), "want of 2 ids"),
             (Graft { streams: vec![] }.encode(), "graft, of 0 streams"),

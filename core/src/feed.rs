@@ -18,8 +18,8 @@ pub(crate) const MAX_ASKED: u64 = 256;
 /// How many ranges a peer may have asked for that were not sent yet. Whoever asks for more has to ask again.
 const MAX_REPAIRS: usize = 4096;
 
-/// How many streams, and how many ids, a peer may offer at a time. What is beyond is offered again when logs are
-/// compared the next time.
+/// How many streams, and how many ids, a peer may offer at a time. Streams that are beyond are offered again when logs are
+/// compared the next time, and ids when they are asked for.
 const MAX_OFFERS: usize = 4096;
 
 /// How many ranges of one stream are remembered as offered.
@@ -41,8 +41,11 @@ pub(crate) struct Feed {
     known: Vec<u64>,
     /// What the peer is still to be told of what was here: it may be more than a link holds.
     pub(crate) telling: Option<Telling>,
-    /// Of which part of the log, before a message, the peer is still to be told the ids.
-    pub(crate) telling_ids: Option<Arrival>,
+    /// Of which part of the log the peer is still to be told the ids.
+    pub(crate) telling_ids: Option<TellingIds>,
+    /// Of what came before this message the peer was told the ids, or is being told them: on one link nothing comes of telling
+    /// the same twice.
+    ids_told: Arrival,
     /// Whether the peer was told all there was, and has not answered yet.
     pub(crate) awaits_want: bool,
     /// Whether the peer was told nothing, since by its summary it has what this node has.
@@ -61,9 +64,11 @@ pub(crate) struct Feed {
     asked_count: u64,
     /// Ids of messages without names that the peer has and this node lacks.
     offered_ids: VecDeque<MessageId>,
+    /// Whether the peer offered more of them than are remembered.
+    has_missed_ids: bool,
+    /// When the peer was last asked to offer them again.
+    missed_ids_asked: Option<Instant>,
     asked_ids: BTreeSet<MessageId>,
-    /// What the logs were like when the peer was told the ids of this one: the sums of those here, and of the peer's.
-    pub(crate) ids_told: Option<([u8; 16], [u8; 16])>,
     repairs: VecDeque<Request>,
     /// Whether the peer did not send what it was asked for in time: others are asked first.
     pub(crate) is_slow: bool,
@@ -78,6 +83,14 @@ pub(crate) struct Telling {
     pub(crate) upto: u64,
     /// Whether the peer is to be told when that was all.
     pub(crate) is_first: bool,
+}
+
+/// The messages without names that a peer is still to be told of: those from one on, before another. The last ones are told
+/// first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TellingIds {
+    pub(crate) from: Arrival,
+    pub(crate) before: Arrival,
 }
 
 /// What a peer offers of one stream.
@@ -118,9 +131,11 @@ impl Feed {
             offers: BTreeMap::new(),
             asked: BTreeMap::new(),
             asked_count: 0,
+            ids_told: Arrival::FIRST,
             offered_ids: VecDeque::new(),
+            has_missed_ids: false,
+            missed_ids_asked: None,
             asked_ids: BTreeSet::new(),
-            ids_told: None,
             repairs: VecDeque::new(),
             is_slow: false,
             late_from: Arrival::FIRST,
@@ -170,10 +185,52 @@ impl Feed {
         self.offers.remove(stream);
     }
 
-    pub(crate) fn offer_id(&mut self, id: MessageId) {
-        if self.offered_ids.len() < MAX_OFFERS && !self.asked_ids.contains(&id) {
-            self.offered_ids.push_back(id);
+    /// Has the peer told the ids of the messages before one that came since it was told them last.
+    ///
+    /// As long as it has not been told all of those, it is told no later ones.
+    pub(crate) fn tell_ids(&mut self, before: Arrival) {
+        if self.telling_ids.is_none() {
+            let from = std::mem::replace(&mut self.ids_told, before);
+            self.telling_ids = Some(TellingIds { from, before });
         }
+    }
+
+    /// Has the peer told all ids once more.
+    pub(crate) fn tell_ids_again(&mut self, before: Arrival) {
+        self.telling_ids = None;
+        self.ids_told = Arrival::FIRST;
+        self.tell_ids(before);
+    }
+
+    /// Takes the id of a message that the peer offers.
+    pub(crate) fn offer_id(&mut self, id: MessageId) {
+        if self.asked_ids.contains(&id) {
+            return;
+        }
+        if self.offered_ids.len() < MAX_OFFERS {
+            self.offered_ids.push_back(id);
+        } else {
+            self.has_missed_ids = true;
+        }
+    }
+
+    pub(crate) const fn has_missed_ids(&self) -> bool {
+        self.has_missed_ids
+    }
+
+    /// Returns whether the peer is to be asked to offer again what did not fit: when all else is dealt with, and not all the
+    /// time, since whoever forgets what it got would never have enough.
+    pub(crate) fn take_missed_ids(&mut self, interval: Duration, now: Instant) -> bool {
+        let is_idle = self.offered_ids.is_empty() && self.asked_ids.is_empty();
+        let is_recent = self
+            .missed_ids_asked
+            .is_some_and(|asked| now.saturating_duration_since(asked) < interval);
+        if !self.has_missed_ids || !is_idle || is_recent {
+            return false;
+        }
+        self.has_missed_ids = false;
+        self.missed_ids_asked = Some(now);
+        true
     }
 
     /// Returns how many messages may be asked for, if it is worth a question.
@@ -202,9 +259,24 @@ impl Feed {
         *asked = asked.union(wanted);
     }
 
+    /// Returns how many ids the peer offers.
+    pub(crate) fn offered_ids(&self) -> usize {
+        self.offered_ids.len()
+    }
+
+    /// Returns whether the peer offers a message that it was not asked for.
+    pub(crate) fn offers_id(&self, id: &MessageId) -> bool {
+        self.offered_ids.contains(id)
+    }
+
     /// Takes the next id that is to be asked for.
     pub(crate) fn next_id(&mut self) -> Option<MessageId> {
         self.offered_ids.pop_front()
+    }
+
+    /// Puts back an id for which it is another neighbour's turn.
+    pub(crate) fn keep_id(&mut self, id: MessageId) {
+        self.offered_ids.push_back(id);
     }
 
     pub(crate) fn ask_id(&mut self, id: MessageId) {

@@ -12,6 +12,7 @@ mod clocks;
 mod delivery;
 mod duplicates;
 mod held;
+mod ids;
 mod instruments;
 mod letters;
 mod limits;

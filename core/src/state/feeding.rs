@@ -20,7 +20,7 @@ use crate::time::Instant;
 use crate::wire::control::sub_flag;
 use crate::wire::message::{MainType, Outgoing, Packed, Sender};
 use crate::wire::payload::{Payload, SubFlag};
-use crate::wire::sync::{Extent, Gone, Repair, batches};
+use crate::wire::sync::{Extent, Gone, Repair};
 use crate::wire::trailer::{Name, align};
 
 /// A message that is older than this goes to a native peer with its age.
@@ -170,7 +170,7 @@ impl MeshState {
     /// Sends on a link what it has room for: what its peer asked for and what it is behind with, in turns.
     pub(super) fn pump(&mut self, id: LinkId, now: Instant) {
         self.tell_on(id, now);
-        let mut gone = Vec::new();
+        let mut gone = Gone::default();
         let mut has_fed = false;
         loop {
             let Some(link) = self.links.get(&id).filter(|link| link.is_established()) else {
@@ -186,8 +186,8 @@ impl MeshState {
                 break;
             }
         }
-        for entries in batches(gone) {
-            self.send_control(id, &Gone { entries }.encode(), now);
+        for gone in gone.divide() {
+            self.send_control(id, &gone.encode(), now);
         }
         if has_fed {
             self.release_own(now);
@@ -254,7 +254,7 @@ impl MeshState {
     }
 
     /// Sends the next message that a peer asked for, or notes that it is gone.
-    fn repair_next(&mut self, id: LinkId, gone: &mut Vec<Extent>, now: Instant) -> bool {
+    fn repair_next(&mut self, id: LinkId, gone: &mut Gone, now: Instant) -> bool {
         let Some(link) = self.links.get_mut(&id) else {
             return false;
         };
@@ -262,7 +262,13 @@ impl MeshState {
             return false;
         };
         let arrival = match request {
-            Request::Id(id) => self.delivery.log.find_id(&id),
+            Request::Id(id) => {
+                let found = self.delivery.log.find_id(&id);
+                if found.is_none() {
+                    gone.ids.push(id);
+                }
+                found
+            }
             Request::Range(stream, first, last) => {
                 let range = (first, last);
                 let log = &self.delivery.log;
@@ -272,7 +278,7 @@ impl MeshState {
                     None => Some(last),
                 };
                 if let Some(missing_to) = missing_to.filter(|to| first <= *to) {
-                    gone.push(Extent {
+                    gone.entries.push(Extent {
                         origin: stream.origin.clone(),
                         epoch: stream.epoch,
                         ranges: vec![(first, missing_to)],

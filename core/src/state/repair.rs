@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::MeshState;
 use super::delivery::Arriving;
 use crate::encode::Encoder;
-use crate::feed::{Feed, Offer, Request, Telling};
+use crate::feed::{Feed, Offer, Request, Telling, TellingIds};
 use crate::frontier::{Stream, StreamFrontier};
 use crate::id::MessageId;
 use crate::output::{LinkId, PeerKind};
@@ -140,10 +140,8 @@ impl MeshState {
             // All that is here by now is compared.
             link.feed.behind = Some(self.delivery.log.next_arrival());
         }
-        // Full logs may differ for ever: nothing comes of telling the same twice.
-        let differing = (others, summary.others);
-        if summary.others != others && link.feed.ids_told.replace(differing) != Some(differing) {
-            link.feed.telling_ids = Some(self.delivery.log.next_arrival());
+        if summary.others != others {
+            link.feed.tell_ids(self.delivery.log.next_arrival());
             self.tell_ids_on(id, now);
         }
         if summary.fingerprint != fingerprint && !sabotaged!(self.config, Sabotage::SummaryIgnored)
@@ -210,15 +208,17 @@ impl MeshState {
 
     /// Lists the messages without names that are in the log, as far as there is room.
     fn tell_ids_on(&mut self, id: LinkId, now: Instant) {
-        while let Some(before) = self.has_to_tell(id, |feed| feed.telling_ids) {
-            let ids = self
-                .delivery
-                .log
-                .ids_before(before, self.config.log_age, now);
+        while let Some(telling) = self.has_to_tell(id, |feed| feed.telling_ids) {
+            let log = &self.delivery.log;
+            let ids = log.ids_before(telling.before, self.config.log_age, now);
+            let ids = ids.take_while(|(arrival, _)| *arrival >= telling.from);
             let ids: Vec<_> = ids.take(MAX_IDS).collect();
             let next = ids.last().filter(|_| ids.len() == MAX_IDS);
             if let Some(link) = self.links.get_mut(&id) {
-                link.feed.telling_ids = next.map(|(arrival, _)| *arrival);
+                link.feed.telling_ids = next.map(|(before, _)| TellingIds {
+                    before: *before,
+                    ..telling
+                });
             }
             if !ids.is_empty() {
                 let ids = ids.into_iter().map(|(_, id)| id).collect();
@@ -644,30 +644,55 @@ impl MeshState {
         has_asked || has_asked_ids
     }
 
+    /// Does the same for messages without names.
     fn pull_ids(&mut self, id: LinkId, quota: u64, now: Instant) -> bool {
-        let mut ids = Vec::new();
         let room = usize::try_from(quota).unwrap_or(MAX_IDS).min(MAX_IDS);
-        while ids.len() < room {
-            let Some(next) = self.links.get_mut(&id).and_then(|link| link.feed.next_id()) else {
+        let mut ids = Vec::new();
+        let offered = self
+            .links
+            .get(&id)
+            .map_or(0, |link| link.feed.offered_ids());
+        for _ in 0..offered {
+            if ids.len() == room {
+                break;
+            }
+            let next = self.links.get_mut(&id).and_then(|link| link.feed.next_id());
+            let Some(next) = next else {
                 break;
             };
-            let is_asked = self
-                .links
-                .values()
-                .any(|link| link.feed.has_asked_id(&next));
-            if is_asked || self.has_id(&next) {
+            if self.has_id(&next) {
                 continue;
             }
-            if let Some(link) = self.links.get_mut(&id) {
+            let is_others_turn = self.is_id_of_another(id, &next);
+            let Some(link) = self.links.get_mut(&id) else {
+                break;
+            };
+            if is_others_turn {
+                // That one may turn out not to have it any more.
+                link.feed.keep_id(next);
+            } else {
                 link.feed.ask_id(next);
+                ids.push(next);
             }
-            ids.push(next);
         }
-        if ids.is_empty() {
-            return false;
+        let (link, interval) = (self.links.get_mut(&id), self.config.ping_interval);
+        // An empty question: what was offered was too much, and may be offered again.
+        let has_missed = link.is_some_and(|link| link.feed.take_missed_ids(interval, now));
+        let has_asked = !ids.is_empty();
+        if has_asked || has_missed {
+            self.send_control(id, &WantIds { ids }.encode(), now);
         }
-        self.send_control(id, &WantIds { ids }.encode(), now);
-        true
+        has_asked
+    }
+
+    /// Returns whether another neighbour was asked for a message without a name, or is to be asked first.
+    fn is_id_of_another(&self, id: LinkId, wanted: &MessageId) -> bool {
+        let is_slow = self.links.get(&id).is_some_and(|link| link.feed.is_slow);
+        let mut others = self.links.values().filter(|link| link.id != id);
+        others.any(|other| {
+            let is_better = is_slow && !other.feed.is_slow && other.is_established();
+            other.feed.has_asked_id(wanted) || is_better && other.feed.offers_id(wanted)
+        })
     }
 
     /// Returns whether a message without a name was here.
@@ -741,6 +766,9 @@ impl MeshState {
 
     fn on_want_ids(&mut self, id: LinkId, want: WantIds, now: Instant) {
         if let Some(link) = self.links.get_mut(&id) {
+            if want.ids.is_empty() {
+                link.feed.tell_ids_again(self.delivery.log.next_arrival());
+            }
             for wanted in want.ids {
                 link.feed.request(Request::Id(wanted));
             }
@@ -820,6 +848,11 @@ impl MeshState {
                 offer.ranges = offer.ranges.difference(&ranges);
             }
             self.doom(&stream, &ranges, now);
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            for gone in &gone.ids {
+                link.feed.settle_id(gone);
+            }
         }
         self.watch_pull(id, now);
         self.pull_everywhere();

@@ -195,21 +195,44 @@ impl Want {
 }
 
 /// Answers that messages were asked for that this node no longer has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Gone {
-    /// At most [`MAX_ENTRIES`], with at most [`MAX_RANGES`] ranges: [`batches`] makes such.
+    /// At most [`MAX_ENTRIES`], with at most [`MAX_RANGES`] ranges.
     pub(crate) entries: Vec<Extent>,
+    /// Those without names: at most [`MAX_IDS`]. On the wire they are left out if there are none.
+    pub(crate) ids: Vec<MessageId>,
 }
 
 impl Gone {
+    /// Divides what is gone among as many messages as the limits ask for.
+    pub(crate) fn divide(self) -> Vec<Self> {
+        let named = batches(self.entries).into_iter().map(|entries| Self {
+            entries,
+            ..Self::default()
+        });
+        let others = self.ids.chunks(MAX_IDS).map(|ids| Self {
+            ids: ids.to_vec(),
+            ..Self::default()
+        });
+        named.chain(others).collect()
+    }
+
     pub(crate) fn encode(&self) -> OutControl {
-        let body = list(&self.entries, |out, entry| entry.put(out));
+        let mut body = list(&self.entries, |out, entry| entry.put(out));
+        if !self.ids.is_empty() {
+            body.push_with(|out| put_list(out, &self.ids, put_id));
+        }
         OutControl::native(kind::GONE, &body)
     }
 
     pub(crate) fn parse(native: &Native) -> Result<Self, ControlFault> {
-        let entries = Extent::read_all(&mut native.fields("gone"))?;
-        Ok(Self { entries })
+        let mut fields = native.fields("gone");
+        let entries = Extent::read_all(&mut fields)?;
+        let ids = match fields.rest() {
+            (0, _) => Vec::new(),
+            _ => read_ids(&mut fields)?,
+        };
+        Ok(Self { entries, ids })
     }
 }
 
@@ -260,7 +283,8 @@ impl Ids {
     }
 }
 
-/// Asks for messages that have no name.
+/// Asks for messages that have no name: as many repairs are the answer, or it is said that they are gone. One that asks for
+/// none says that more were offered than could be kept in mind, and is answered with all of them again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantIds {
     /// At most [`MAX_IDS`].
@@ -370,13 +394,15 @@ fn millis(duration: Duration) -> u64 {
 /// Makes one packet of a list.
 fn list<T>(items: &[T], put: impl Fn(&mut Vec<u8>, &T)) -> Payload {
     let mut body = Payload::new();
-    body.push_with(|out| {
-        put_array_head(out, items.len());
-        for item in items {
-            put(out, item);
-        }
-    });
+    body.push_with(|out| put_list(out, items, put));
     body
+}
+
+fn put_list<T>(out: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
+    put_array_head(out, items.len());
+    for item in items {
+        put(out, item);
+    }
 }
 
 fn put_bin(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -145,7 +145,6 @@ fn nodes_pause_crash_and_come_back() {
     assert_eq!(deliveries(&mut world), 4);
 }
 
-
 /// What a node has sent before it ends comes at its usual speed when nothing makes it slow any more, although that node has left
 /// the connection.
 #[test]
@@ -177,6 +176,7 @@ fn what_a_dead_node_has_sent_is_slow_no_longer_than_the_fault() {
     assert_eq!(deliveries(&mut world), 0);
     world.run_for(s(2));
     assert_eq!(deliveries(&mut world), 1);
+}
 
 #[test]
 fn bytes_count_when_they_are_written_and_not_when_they_arrive() {

@@ -73,8 +73,9 @@ fn examples() -> Vec<(OutControl, Vec<u8>)> {
     };
     let gone = Gone {
         entries: vec![extent(vec![(1, 2), (4, 4)])],
+        ids: vec![MessageId::from_bytes([b'x'; 32])],
     };
-    let ids = vec![MessageId::from_bytes([b'x'; 32])];
+    let ids = gone.ids.clone();
     let streams = vec![Stream {
         origin: node("A"),
         epoch: 300,
@@ -102,7 +103,13 @@ fn examples() -> Vec<(OutControl, Vec<u8>)> {
         ),
         (
             gone.encode(),
-            [b"\x0a\x91\x93\xa1A", &max[..], b"\x94\x01\x02\x04\x04"].concat(),
+            [
+                b"\x0a\x91\x93\xa1A",
+                &max[..],
+                b"\x94\x01\x02\x04\x04",
+                &id[..],
+            ]
+            .concat(),
         ),
         (
             Ids { ids: ids.clone() }.encode(),
@@ -169,11 +176,34 @@ fn messages_of_no_entries_are_messages() {
     let empty = packets![none()];
     for (kind, parse) in KINDS {
         let is_list = kind != kind::SUMMARY && kind != kind::REPAIR;
-        // A have says whether it is the last.
-        let empty = empty.clone().with(1);
+        // A have says whether it is the last, and a prune for how long.
+        let empty = match kind {
+            kind::HAVE | kind::PRUNE => empty.clone().with(1),
+            _ => empty.clone(),
+        };
         let native = native(&OutControl::native(kind, &empty));
         assert_eq!(parse(&native).is_ok(), is_list, "kind {kind}");
     }
+}
+
+#[test]
+fn what_is_gone_has_names_unless_it_is_said_otherwise() {
+    let gone = native(&OutControl::native(kind::GONE, &packets![none()]));
+    assert_eq!(Gone::parse(&gone), Ok(Gone::default()));
+    let body = packets![none(), "text"];
+    broken(kind::GONE, &body, "gone: ids must be a list");
+    let ids: Vec<MessageId> = (0..MAX_IDS as u64 + 1)
+        .map(|n| MessageId::of(&n.to_be_bytes()))
+        .collect();
+    let entries = vec![extent(vec![(1, 2)]); MAX_ENTRIES + 1];
+    let gone = Gone { entries, ids };
+    let parts = gone.clone().divide();
+    for part in &parts {
+        assert_eq!(Gone::parse(&native(&part.encode())).as_ref(), Ok(part));
+    }
+    let entries: Vec<_> = parts.iter().flat_map(|part| part.entries.clone()).collect();
+    let ids: Vec<_> = parts.into_iter().flat_map(|part| part.ids).collect();
+    assert_eq!(Gone { entries, ids }, gone);
 }
 
 #[test]
@@ -489,7 +519,7 @@ proptest! {
         arrives(&have, &have.encode(), Have::parse);
         let want = Want { entries: want };
         arrives(&want, &want.encode(), Want::parse);
-        let gone = Gone { entries: gone };
+        let gone = Gone { entries: gone, ids: wanted.clone() };
         arrives(&gone, &gone.encode(), Gone::parse);
         let repair = Repair { age: Duration::from_millis(age), packed: packed.into() };
         arrives(&repair, &repair.encode(), Repair::parse);

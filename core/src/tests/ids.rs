@@ -1,0 +1,189 @@
+//! Messages without names: native neighbours list their ids to each other, and ask for them by these.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::solo::*;
+use crate::wire::control::{Control, OutControl};
+use crate::wire::native::{Native, kind};
+use crate::wire::sync::{Gone, Ids, Repair, Summary, WantIds};
+use crate::*;
+
+fn message(text: &str) -> (Vec<u8>, MessageId) {
+    let packed = Legacy::js2p("Far").pack(0, &0.into(), &Payload::from(text));
+    let id = MessageId::of(&packed);
+    (packed, id)
+}
+
+fn say(solo: &mut Solo, link: LinkId, peer: &str, control: &OutControl) {
+    let frame = Legacy::native(peer).text_frame(2, "rs2p", &control.packets);
+    solo.feed(link, &frame);
+}
+
+fn offer(solo: &mut Solo, link: LinkId, peer: &str, ids: &[MessageId]) {
+    let ids = ids.to_vec();
+    say(solo, link, peer, &Ids { ids }.encode());
+}
+
+fn say_gone(solo: &mut Solo, link: LinkId, peer: &str, ids: &[MessageId]) {
+    let (entries, ids) = (Vec::new(), ids.to_vec());
+    say(solo, link, peer, &Gone { entries, ids }.encode());
+}
+
+/// Says that the log of a peer has other messages without names; each time others.
+fn differ(solo: &mut Solo, link: LinkId, peer: &str, others: u8) {
+    let summary = Summary {
+        fingerprint: [0; 16],
+        streams: 0,
+        others: [others; 16],
+        reach: Duration::MAX,
+    };
+    say(solo, link, peer, &summary.encode());
+}
+
+/// Returns the messages of a kind among what was sent on a link since it was looked at last.
+fn sent_of(solo: &mut Solo, link: LinkId, kind: u64) -> Vec<Native> {
+    let controls = solo.controls(link).into_iter();
+    let native = controls.filter_map(|control| match control {
+        Control::Native(native) => Some(native),
+        _ => None,
+    });
+    native.filter(|native| native.kind == kind).collect()
+}
+
+/// Returns the ids that a peer was asked for, question by question.
+fn asked(solo: &mut Solo, link: LinkId) -> Vec<Vec<MessageId>> {
+    let wants = sent_of(solo, link, kind::WANT_IDS);
+    let wants = wants.iter().map(WantIds::parse);
+    wants
+        .map(|want| want.expect("we send good messages").ids)
+        .collect()
+}
+
+/// Returns the ids that a peer was told.
+fn told(solo: &mut Solo, link: LinkId) -> Vec<MessageId> {
+    let told = sent_of(solo, link, kind::IDS);
+    let told = told.iter().map(Ids::parse);
+    told.flat_map(|ids| ids.expect("we send good messages").ids)
+        .collect()
+}
+
+#[test]
+pub(super) fn what_a_neighbour_has_no_more_is_asked_of_another_and_then_forgotten() {
+    let mut solo = Solo::new();
+    let (one, other) = (solo.native("N"), solo.native("M"));
+    let (packed, first) = message("first");
+    let (_, second) = message("second");
+    offer(&mut solo, one, "N", &[first, second]);
+    assert_eq!(asked(&mut solo, one), [[first, second]]);
+    offer(&mut solo, other, "M", &[second, first]);
+    assert_eq!(asked(&mut solo, other), [[]; 0], "it is asked of one");
+    say_gone(&mut solo, one, "N", &[first, second]);
+    assert_eq!(asked(&mut solo, other), [[second, first]]);
+    say_gone(&mut solo, other, "M", &[second]);
+    let (age, packed) = (Duration::ZERO, Bytes::from(packed));
+    say(&mut solo, other, "M", &Repair { age, packed }.encode());
+    assert_eq!(solo.texts(), ["first"]);
+    solo.pass(Config::default().pull_timeout * 2);
+    for link in [one, other] {
+        assert_eq!(asked(&mut solo, link), [[]; 0], "nobody has it");
+    }
+}
+
+#[test]
+fn whoever_does_not_answer_is_asked_after_others() {
+    let mut solo = Solo::new();
+    let (one, other) = (solo.native("N"), solo.native("M"));
+    let (_, id) = message("text");
+    offer(&mut solo, one, "N", &[id]);
+    offer(&mut solo, other, "M", &[id]);
+    assert_eq!(asked(&mut solo, one), [[id]]);
+    solo.pass(Config::default().pull_timeout);
+    assert_eq!(asked(&mut solo, one), [[]; 0], "it is slow");
+    assert_eq!(asked(&mut solo, other), [[id]]);
+}
+
+#[test]
+fn whoever_asks_for_what_is_gone_is_told_so() {
+    let mut solo = Solo::new();
+    let link = solo.native("N");
+    let js2p = solo.js2p("Far");
+    let (packed, here) = message("here");
+    solo.feed(js2p, &plain_frame(&packed));
+    let (_, gone) = message("gone");
+    let ids = vec![gone, here, gone];
+    say(&mut solo, link, "N", &WantIds { ids }.encode());
+    let sent = sent_of(&mut solo, link, kind::GONE);
+    let [said] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    let (entries, ids) = (Vec::new(), vec![gone, gone]);
+    assert_eq!(Gone::parse(said), Ok(Gone { entries, ids }));
+}
+
+#[test]
+pub(super) fn a_neighbour_is_told_the_same_ids_once() {
+    let mut solo = Solo::new();
+    let js2p = solo.js2p("Far");
+    let mut ids: Vec<MessageId> = Vec::new();
+    let mut hear = |solo: &mut Solo| {
+        let (packed, id) = message(&format!("{}", ids.len()));
+        solo.feed(js2p, &plain_frame(&packed));
+        ids.insert(0, id);
+        ids.clone()
+    };
+    hear(&mut solo);
+    let both = hear(&mut solo);
+    let link = solo.accept();
+    solo.feed(link, &Legacy::native("N").hello());
+    solo.feed(link, &Legacy::native("N").confirm());
+    differ(&mut solo, link, "N", 1);
+    assert_eq!(told(&mut solo, link), both);
+    differ(&mut solo, link, "N", 2);
+    assert_eq!(told(&mut solo, link), []);
+    let three = hear(&mut solo);
+    differ(&mut solo, link, "N", 3);
+    assert_eq!(told(&mut solo, link), three[..1]);
+    let ids = Vec::new();
+    say(&mut solo, link, "N", &WantIds { ids }.encode());
+    assert_eq!(told(&mut solo, link), three, "it is asked for");
+}
+
+#[test]
+pub(super) fn what_is_offered_beyond_the_limit_is_asked_for_later() {
+    let mut solo = Solo::new();
+    let link = solo.native("N");
+    let many: Vec<MessageId> = (0_u32..5000)
+        .map(|n| MessageId::of(&n.to_be_bytes()))
+        .collect();
+    let offer_all = |solo: &mut Solo, ids: &[MessageId]| {
+        for ids in ids.chunks(512) {
+            offer(solo, link, "N", ids);
+        }
+    };
+    // What it is asked for it does not have any more, until it is asked for nothing: that may have been too much.
+    let refuse_all = |solo: &mut Solo| {
+        let mut refused = Vec::new();
+        loop {
+            let questions = asked(solo, link).concat();
+            if questions.is_empty() {
+                return refused;
+            }
+            say_gone(solo, link, "N", &questions);
+            refused.extend(questions);
+        }
+    };
+    offer_all(&mut solo, &many);
+    let refused = refuse_all(&mut solo);
+    assert!((4096..5000).contains(&refused.len()), "{}", refused.len());
+    assert_eq!(refused, many[..refused.len()]);
+    offer_all(&mut solo, &many[refused.len()..]);
+    assert_eq!(refuse_all(&mut solo), many[refused.len()..]);
+    // The same once more: it is not asked all the time.
+    offer_all(&mut solo, &many);
+    refuse_all(&mut solo);
+    assert_eq!(asked(&mut solo, link), [[]; 0]);
+    solo.pass(Config::default().ping_interval);
+    assert_eq!(asked(&mut solo, link), [[]], "one empty question");
+}
