@@ -50,10 +50,10 @@ pub(crate) struct Feed {
     pub(crate) awaits_want: bool,
     /// Whether the peer was told nothing, since by its summary it has what this node has.
     pub(crate) is_alike: bool,
-    /// The version of the frontiers when it was last looked whether something comes.
-    pub(crate) looked_at: Option<u64>,
-    /// The version of the frontiers that was compared once more, as nothing came.
-    pub(crate) compared_at: Option<u64>,
+    /// The version of the frontiers, and the place of the next message, when it was last looked whether something comes.
+    pub(crate) looked_at: Option<(u64, Arrival)>,
+    /// Those with which logs were compared once more, as nothing came.
+    pub(crate) compared_at: Option<(u64, Arrival)>,
     /// How old a message was, when the peer said so, that its application was to get; and when that was.
     reach: (Duration, Instant),
     /// What the peer has of this node's own messages.

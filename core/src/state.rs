@@ -15,6 +15,7 @@ mod receive;
 mod repair;
 mod room;
 mod saving;
+mod telling;
 mod transmit;
 mod tree;
 
