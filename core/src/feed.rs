@@ -19,7 +19,7 @@ pub(crate) const MAX_ASKED: u64 = 256;
 const MAX_REPAIRS: usize = 4096;
 
 /// How many streams, and how many ids, a peer may offer at a time. Streams that are beyond are offered again when logs are
-/// compared the next time, and ids when they are asked for.
+/// compared the next time; ids are told no further until the peer asks for more.
 const MAX_OFFERS: usize = 4096;
 
 /// How many ranges of one stream are remembered as offered.
@@ -41,19 +41,20 @@ pub(crate) struct Feed {
     known: Vec<u64>,
     /// What the peer is still to be told of what was here: it may be more than a link holds.
     pub(crate) telling: Option<Telling>,
-    /// Of which part of the log the peer is still to be told the ids.
-    pub(crate) telling_ids: Option<TellingIds>,
-    /// Of what came before this message the peer was told the ids, or is being told them: on one link nothing comes of telling
-    /// the same twice.
-    ids_told: Arrival,
+    /// Of which part of the log, before a message, the peer is still to be told the ids.
+    pub(crate) telling_ids: Option<Arrival>,
+    /// How many ids the peer may be told until it asks for more: what it is told it has to remember.
+    pub(crate) ids_room: usize,
     /// Whether the peer was told all there was, and has not answered yet.
     pub(crate) awaits_want: bool,
     /// Whether the peer was told nothing, since by its summary it has what this node has.
     pub(crate) is_alike: bool,
-    /// The version of the frontiers, and the place of the next message, when it was last looked whether something comes.
-    pub(crate) looked_at: Option<(u64, Arrival)>,
-    /// Those with which logs were compared once more, as nothing came.
-    pub(crate) compared_at: Option<(u64, Arrival)>,
+    /// Whether the peer has told what it has.
+    pub(crate) was_compared: bool,
+    /// The version of the frontiers when it was last looked whether something comes.
+    pub(crate) looked_at: Option<u64>,
+    /// The version of the frontiers that was compared once more, as nothing came.
+    pub(crate) compared_at: Option<u64>,
     /// How old a message was, when the peer said so, that its application was to get; and when that was.
     reach: (Duration, Instant),
     /// What the peer has of this node's own messages.
@@ -64,10 +65,8 @@ pub(crate) struct Feed {
     asked_count: u64,
     /// Ids of messages without names that the peer has and this node lacks.
     offered_ids: VecDeque<MessageId>,
-    /// Whether the peer offered more of them than are remembered.
-    has_missed_ids: bool,
-    /// When the peer was last asked to offer them again.
-    missed_ids_asked: Option<Instant>,
+    /// How many ids the peer has told since it was last asked to go on.
+    ids_heard: usize,
     asked_ids: BTreeSet<MessageId>,
     repairs: VecDeque<Request>,
     /// Whether the peer did not send what it was asked for in time: others are asked first.
@@ -83,14 +82,6 @@ pub(crate) struct Telling {
     pub(crate) upto: u64,
     /// Whether the peer is to be told when that was all.
     pub(crate) is_first: bool,
-}
-
-/// The messages without names that a peer is still to be told of: those from one on, before another. The last ones are told
-/// first.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TellingIds {
-    pub(crate) from: Arrival,
-    pub(crate) before: Arrival,
 }
 
 /// What a peer offers of one stream.
@@ -124,6 +115,7 @@ impl Feed {
             known: Vec::new(),
             awaits_want: false,
             is_alike: false,
+            was_compared: false,
             looked_at: None,
             compared_at: None,
             reach: (Duration::MAX, now),
@@ -131,10 +123,9 @@ impl Feed {
             offers: BTreeMap::new(),
             asked: BTreeMap::new(),
             asked_count: 0,
-            ids_told: Arrival::FIRST,
+            ids_room: MAX_OFFERS,
             offered_ids: VecDeque::new(),
-            has_missed_ids: false,
-            missed_ids_asked: None,
+            ids_heard: 0,
             asked_ids: BTreeSet::new(),
             repairs: VecDeque::new(),
             is_slow: false,
@@ -185,52 +176,32 @@ impl Feed {
         self.offers.remove(stream);
     }
 
-    /// Has the peer told the ids of the messages before one that came since it was told them last.
-    ///
-    /// As long as it has not been told all of those, it is told no later ones.
-    pub(crate) fn tell_ids(&mut self, before: Arrival) {
-        if self.telling_ids.is_none() {
-            let from = std::mem::replace(&mut self.ids_told, before);
-            self.telling_ids = Some(TellingIds { from, before });
-        }
+    /// Notes that the peer has asked to be told of more ids. Returns whether there are more.
+    pub(crate) const fn tell_more_ids(&mut self) -> bool {
+        self.ids_room = MAX_OFFERS;
+        self.telling_ids.is_some()
     }
 
-    /// Has the peer told all ids once more.
-    pub(crate) fn tell_ids_again(&mut self, before: Arrival) {
-        self.telling_ids = None;
-        self.ids_told = Arrival::FIRST;
-        self.tell_ids(before);
+    /// Notes that the peer has told so many ids.
+    pub(crate) fn hear_ids(&mut self, count: usize) {
+        self.ids_heard = self.ids_heard.saturating_add(count);
     }
 
     /// Takes the id of a message that the peer offers.
     pub(crate) fn offer_id(&mut self, id: MessageId) {
-        if self.asked_ids.contains(&id) {
-            return;
-        }
-        if self.offered_ids.len() < MAX_OFFERS {
+        if self.offered_ids.len() < MAX_OFFERS && !self.asked_ids.contains(&id) {
             self.offered_ids.push_back(id);
-        } else {
-            self.has_missed_ids = true;
         }
     }
 
-    pub(crate) const fn has_missed_ids(&self) -> bool {
-        self.has_missed_ids
-    }
-
-    /// Returns whether the peer is to be asked to offer again what did not fit: when all else is dealt with, and not all the
-    /// time, since whoever forgets what it got would never have enough.
-    pub(crate) fn take_missed_ids(&mut self, interval: Duration, now: Instant) -> bool {
+    /// Returns whether the peer is to be asked for more ids: it has told as many as are remembered, and all are dealt with.
+    pub(crate) fn wants_more_ids(&mut self) -> bool {
         let is_idle = self.offered_ids.is_empty() && self.asked_ids.is_empty();
-        let is_recent = self
-            .missed_ids_asked
-            .is_some_and(|asked| now.saturating_duration_since(asked) < interval);
-        if !self.has_missed_ids || !is_idle || is_recent {
-            return false;
+        let wants_more = is_idle && self.ids_heard >= MAX_OFFERS;
+        if wants_more {
+            self.ids_heard = 0;
         }
-        self.has_missed_ids = false;
-        self.missed_ids_asked = Some(now);
-        true
+        wants_more
     }
 
     /// Returns how many messages may be asked for, if it is worth a question.

@@ -62,16 +62,6 @@ fn are_calendars_off(scenario: &Scenario) -> bool {
     scenario.net.skew_s >= 25 || scenario.faults.iter().any(is_set)
 }
 
-/// Returns what it takes to list the ids of messages without names once a minute, in bytes per second: full logs have others after a while, and nothing else
-/// tells which.
-fn ids(scenario: &Scenario, promise: &Promise) -> u64 {
-    const ID_LEN: u64 = 40;
-    match is_rs2p_alone(scenario) {
-        true => 0,
-        false => ID_LEN * promise.kept_count.min(4096) / 60,
-    }
-}
-
 /// Returns what those who judge hold a run against.
 pub(crate) fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
     let retention = Retention {
@@ -98,7 +88,7 @@ pub(crate) fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
         owes_to_legacy: false,
         claims_are_certain: true,
         outcome: s(120),
-        quiet_control: promise.quiet_bytes * 2 + ids(scenario, promise),
+        quiet_control: promise.quiet_bytes * 2,
         thrift_percent: 400,
         thrift_base: 1 << 20,
     }

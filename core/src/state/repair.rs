@@ -240,11 +240,11 @@ impl MeshState {
                 ids.push(next);
             }
         }
-        let (link, interval) = (self.links.get_mut(&id), self.config.ping_interval);
-        // An empty question: what was offered was too much, and may be offered again.
-        let has_missed = link.is_some_and(|link| link.feed.take_missed_ids(interval, now));
+        let link = self.links.get_mut(&id);
+        // An empty question: all is dealt with that was offered, and there may be more.
+        let wants_more = link.is_some_and(|link| link.feed.wants_more_ids());
         let has_asked = !ids.is_empty();
-        if has_asked || has_missed {
+        if has_asked || wants_more {
             self.send_control(id, &WantIds { ids }.encode(), now);
         }
         has_asked
@@ -331,11 +331,12 @@ impl MeshState {
 
     fn on_want_ids(&mut self, id: LinkId, want: WantIds, now: Instant) {
         if let Some(link) = self.links.get_mut(&id) {
-            if want.ids.is_empty() {
-                link.feed.tell_ids_again(self.delivery.log.next_arrival());
-            }
+            let has_more = want.ids.is_empty() && link.feed.tell_more_ids();
             for wanted in want.ids {
                 link.feed.request(Request::Id(wanted));
+            }
+            if has_more {
+                self.tell_ids_on(id, now);
             }
         }
         self.pump(id, now);
@@ -424,6 +425,9 @@ impl MeshState {
     }
 
     fn on_ids(&mut self, id: LinkId, ids: Ids) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.feed.hear_ids(ids.ids.len());
+        }
         for offered in ids.ids {
             if !self.has_id(&offered)
                 && let Some(link) = self.links.get_mut(&id)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::MeshState;
 use crate::encode::Encoder;
-use crate::feed::{Feed, Telling, TellingIds};
+use crate::feed::{Feed, Telling};
 use crate::frontier::{Stream, StreamFrontier};
 use crate::output::{LinkId, PeerKind};
 use crate::ranges::Ranges;
@@ -71,14 +71,13 @@ impl MeshState {
     /// Compares logs once more when nothing new has come from anywhere for a while: once, until something comes.
     pub(super) fn compare_when_quiet(&mut self, id: LinkId, now: Instant) {
         let version = self.delivery.frontiers.version();
-        let here = (version, self.delivery.log.next_arrival());
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         let feed = &mut link.feed;
         let is_busy = feed.behind.is_some() || feed.telling.is_some();
-        let is_quiet = feed.looked_at.replace(here) == Some(here) && !is_busy;
-        if is_quiet && feed.compared_at.replace(here) != Some(here) {
+        let is_quiet = feed.looked_at.replace(version) == Some(version) && !is_busy;
+        if is_quiet && feed.compared_at.replace(version) != Some(version) {
             self.send_summary(id, now);
         }
     }
@@ -106,8 +105,10 @@ impl MeshState {
             // All that is here by now is compared.
             link.feed.behind = Some(self.delivery.log.next_arrival());
         }
-        if summary.others != others {
-            link.feed.tell_ids(self.delivery.log.next_arrival());
+        // Only once: full logs differ for ever.
+        let is_first = !std::mem::replace(&mut link.feed.was_compared, true);
+        if is_first && summary.others != others {
+            link.feed.telling_ids = Some(self.delivery.log.next_arrival());
             self.tell_ids_on(id, now);
         }
         if summary.fingerprint != fingerprint && !sabotaged!(self.config, Sabotage::SummaryIgnored)
@@ -172,19 +173,20 @@ impl MeshState {
         self.tell_ids_on(id, now);
     }
 
-    /// Lists the messages without names that are in the log, as far as there is room.
-    fn tell_ids_on(&mut self, id: LinkId, now: Instant) {
-        while let Some(telling) = self.has_to_tell(id, |feed| feed.telling_ids) {
+    /// Lists the messages without names that are in the log, the last ones first, as far as there is room: on the link, and at
+    /// the peer.
+    pub(super) fn tell_ids_on(&mut self, id: LinkId, now: Instant) {
+        while let Some((before, room)) = self.has_to_tell(id, |feed| {
+            let room = feed.ids_room.min(MAX_IDS);
+            feed.telling_ids.zip((room > 0).then_some(room))
+        }) {
             let log = &self.delivery.log;
-            let ids = log.ids_before(telling.before, self.config.log_age, now);
-            let ids = ids.take_while(|(arrival, _)| *arrival >= telling.from);
-            let ids: Vec<_> = ids.take(MAX_IDS).collect();
-            let next = ids.last().filter(|_| ids.len() == MAX_IDS);
+            let ids = log.ids_before(before, self.config.log_age, now);
+            let ids: Vec<_> = ids.take(room).collect();
+            let next = ids.last().filter(|_| ids.len() == room);
             if let Some(link) = self.links.get_mut(&id) {
-                link.feed.telling_ids = next.map(|(before, _)| TellingIds {
-                    before: *before,
-                    ..telling
-                });
+                link.feed.telling_ids = next.map(|(arrival, _)| *arrival);
+                link.feed.ids_room -= ids.len();
             }
             if !ids.is_empty() {
                 let ids = ids.into_iter().map(|(_, id)| id).collect();

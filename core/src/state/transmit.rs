@@ -470,9 +470,6 @@ impl MeshState {
             return self.close(id, CloseReason::Silent, now);
         }
         let heard_at = link.heard_at;
-        if link.feed.has_missed_ids() {
-            self.delivery.to_pull.insert(id);
-        }
         let next = if silence < interval {
             if link.kind == PeerKind::Native {
                 self.compare_when_quiet(id, now);

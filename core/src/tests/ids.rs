@@ -123,7 +123,7 @@ fn whoever_asks_for_what_is_gone_is_told_so() {
 }
 
 #[test]
-pub(super) fn a_neighbour_is_told_the_same_ids_once() {
+pub(super) fn a_neighbour_is_told_the_ids_once() {
     let mut solo = Solo::new();
     let js2p = solo.js2p("Far");
     let mut ids: Vec<MessageId> = Vec::new();
@@ -140,50 +140,59 @@ pub(super) fn a_neighbour_is_told_the_same_ids_once() {
     solo.feed(link, &Legacy::native("N").confirm());
     differ(&mut solo, link, "N", 1);
     assert_eq!(told(&mut solo, link), both);
+    hear(&mut solo);
     differ(&mut solo, link, "N", 2);
     assert_eq!(told(&mut solo, link), []);
-    let three = hear(&mut solo);
-    differ(&mut solo, link, "N", 3);
-    assert_eq!(told(&mut solo, link), three[..1]);
     let ids = Vec::new();
     say(&mut solo, link, "N", &WantIds { ids }.encode());
-    assert_eq!(told(&mut solo, link), three, "it is asked for");
+    assert_eq!(told(&mut solo, link), [], "there are no more");
 }
 
 #[test]
-pub(super) fn what_is_offered_beyond_the_limit_is_asked_for_later() {
+pub(super) fn more_ids_are_told_than_a_neighbour_remembers_when_it_asks() {
+    let mut solo = Solo::new();
+    let js2p = solo.js2p("Far");
+    let mut all = Vec::new();
+    for n in 0..5000 {
+        let (packed, id) = message(&format!("{n}"));
+        solo.feed(js2p, &plain_frame(&packed));
+        all.insert(0, id);
+    }
+    let link = solo.accept();
+    solo.feed(link, &Legacy::native("N").hello());
+    solo.feed(link, &Legacy::native("N").confirm());
+    differ(&mut solo, link, "N", 1);
+    assert_eq!(told(&mut solo, link), all[..4096]);
+    let ids = Vec::new();
+    say(&mut solo, link, "N", &WantIds { ids }.encode());
+    assert_eq!(told(&mut solo, link), all[4096..]);
+}
+
+#[test]
+pub(super) fn a_neighbour_is_asked_to_go_on_when_all_is_dealt_with() {
     let mut solo = Solo::new();
     let link = solo.native("N");
-    let many: Vec<MessageId> = (0_u32..5000)
+    let many: Vec<MessageId> = (0_u32..4096)
         .map(|n| MessageId::of(&n.to_be_bytes()))
         .collect();
-    let offer_all = |solo: &mut Solo, ids: &[MessageId]| {
-        for ids in ids.chunks(512) {
-            offer(solo, link, "N", ids);
+    for ids in many.chunks(512) {
+        offer(&mut solo, link, "N", ids);
+    }
+    let mut refused = Vec::new();
+    loop {
+        let mut questions = asked(&mut solo, link);
+        if questions.last().is_some_and(Vec::is_empty) {
+            break;
         }
-    };
-    // What it is asked for it does not have any more, until it is asked for nothing: that may have been too much.
-    let refuse_all = |solo: &mut Solo| {
-        let mut refused = Vec::new();
-        loop {
-            let questions = asked(solo, link).concat();
-            if questions.is_empty() {
-                return refused;
-            }
-            say_gone(solo, link, "N", &questions);
-            refused.extend(questions);
-        }
-    };
-    offer_all(&mut solo, &many);
-    let refused = refuse_all(&mut solo);
-    assert!((4096..5000).contains(&refused.len()), "{}", refused.len());
-    assert_eq!(refused, many[..refused.len()]);
-    offer_all(&mut solo, &many[refused.len()..]);
-    assert_eq!(refuse_all(&mut solo), many[refused.len()..]);
-    // The same once more: it is not asked all the time.
-    offer_all(&mut solo, &many);
-    refuse_all(&mut solo);
-    assert_eq!(asked(&mut solo, link), [[]; 0]);
-    solo.pass(Config::default().ping_interval);
-    assert_eq!(asked(&mut solo, link), [[]], "one empty question");
+        let ids = std::mem::take(&mut questions).concat();
+        assert!(!ids.is_empty(), "after {}", refused.len());
+        say_gone(&mut solo, link, "N", &ids);
+        refused.extend(ids);
+    }
+    assert_eq!(refused, many);
+    // Fewer than it may tell at once: there are no more.
+    offer(&mut solo, link, "N", &many[..512]);
+    let ids = asked(&mut solo, link).concat();
+    say_gone(&mut solo, link, "N", &ids);
+    assert!(!asked(&mut solo, link).iter().any(Vec::is_empty));
 }
