@@ -268,7 +268,7 @@ impl Repair {
 /// Lists messages that have no name, which a node can send to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ids {
-    /// At most [`MAX_IDS`].
+    /// At most [`MAX_IDS`]; and in messages that follow each other 4,096, until the peer asks for more.
     pub(crate) ids: Vec<MessageId>,
 }
 
@@ -284,10 +284,10 @@ impl Ids {
 }
 
 /// Asks for messages that have no name: as many repairs are the answer, or it is said that they are gone. One that asks for
-/// none says that more were offered than could be kept in mind, and is answered with all of them again.
+/// none asks to be told of more, since all that was told is dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantIds {
-    /// At most [`MAX_IDS`].
+    /// At most [`MAX_IDS`]. None asks for more [`Ids`].
     pub(crate) ids: Vec<MessageId>,
 }
 
