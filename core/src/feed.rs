@@ -204,9 +204,14 @@ impl Feed {
         wants_more
     }
 
+    /// Returns how many messages were asked for and have not come.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked_count + self.asked_ids.len() as u64
+    }
+
     /// Returns how many messages may be asked for, if it is worth a question.
     pub(crate) fn quota(&self) -> Option<u64> {
-        let asked = self.asked_count + self.asked_ids.len() as u64;
+        let asked = self.asked();
         (asked <= MAX_ASKED / 2).then_some(MAX_ASKED - asked)
     }
 

@@ -65,6 +65,8 @@ pub struct LinkInfo {
     pub is_behind: bool,
     /// How many bytes are held of an unfinished frame.
     pub partial: usize,
+    /// How many messages that this node lacks it has asked for there, and they have not come yet.
+    pub asked: u64,
 }
 
 /// How far a link has come.
@@ -110,6 +112,7 @@ impl LinkInfo {
             queued: link.outbox.len(),
             is_behind: link.feed.behind.is_some(),
             partial: link.reader.partial_len(),
+            asked: link.feed.asked(),
         }
     }
 }

@@ -394,7 +394,7 @@ impl Node for Mesh {
             is_busy: snapshot
                 .links
                 .iter()
-                .any(|link| link.queued > 0 || link.is_behind),
+                .any(|link| link.queued > 0 || link.is_behind || link.asked > 0),
         }
     }
 

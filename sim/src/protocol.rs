@@ -185,7 +185,8 @@ impl Protocol for Rs2p {
             heals_within: Duration::from_secs(240) + slow + carrying,
             hop: Duration::from_secs(40) + slow,
             birth_slack: Duration::from_secs(15),
-            quiet_bytes: 64,
+            // Beacons and what they answer take 45; logs that are not alike are compared once.
+            quiet_bytes: 96,
         }
     }
 

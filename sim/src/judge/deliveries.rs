@@ -53,19 +53,21 @@ impl Judge {
         };
         self.check_sender(at, life, delivery, message);
         self.check_receiver(at, life, delivery, message);
-        let reader = self.lives.life(life).reader;
-        if self.messages.get(message).own == reader {
+        let state = self.lives.life(life);
+        let (reader, is_mesh) = (state.reader, state.is_mesh());
+        let entry = self.messages.get(message);
+        // Who means harm can say to one, in the author's name, what was for all; before it comes, or after.
+        let is_replay = delivery.is_private && entry.to.is_none() && self.lives.has_hostile;
+        let is_again = entry.delivered.contains(reader);
+        if entry.own == reader {
             self.tally.repeated += 1;
             self.on_own(at, life, message);
+        } else if is_replay && (is_mesh || is_again) {
+            self.tally.repeated += 1;
         } else if self.messages.get_mut(message).delivered.insert(reader) {
             self.on_first(at, life, delivery, message);
         } else {
             self.tally.repeated += 1;
-            // Who means harm can say to one, in the author's name, what was for all.
-            let is_replay = delivery.is_private && self.messages.get(message).to.is_none();
-            if is_replay && self.lives.has_hostile {
-                return;
-            }
             self.on_again(at, life, message);
         }
     }

@@ -288,6 +288,24 @@ fn a_message_to_all_must_not_seem_private() {
 }
 
 #[test]
+fn who_means_harm_can_say_to_one_what_is_for_all_before_it_comes() {
+    let mut story = Story::of(2);
+    story.begin(2, Kind::Mesh, true, false);
+    let message = story.publish(0);
+    let right = story.delivery(message);
+    let is_private = true;
+    let replayed = Delivery {
+        is_private,
+        ..right
+    };
+    story.deliver_as(replayed, 0, 1);
+    story.deliver(message, 1);
+    story.is_right();
+    story.deliver(message, 1);
+    assert_eq!(story.found(), [("S2", "twice")]);
+}
+
+#[test]
 fn what_the_world_saw_is_passed_on() {
     let mut story = Story::of(1);
     story.tell(&Fact::Breach {
