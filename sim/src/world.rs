@@ -4,6 +4,7 @@
 //! What is in this file is the order of things and what a node does; what a stream, a life or a fault is has its place below.
 
 mod conn;
+mod dials;
 mod life;
 mod look;
 mod plan;
@@ -29,9 +30,9 @@ use crate::scenario::{Hostile, Kind, Scenario};
 use crate::time::{Clock, Time};
 use crate::trace::{Trace, What};
 use conn::Conns;
+use dials::Dial;
 use plan::Waiting;
 pub use storm::{Burden, Step, Storm};
-use streams::Dial;
 use tracer::Tracer;
 use weather::Weather;
 
