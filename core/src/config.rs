@@ -92,10 +92,10 @@ pub struct Config {
     /// Default: 512; py2p itself fails at about 330 and 490. At most 512.
     pub max_depth: usize,
 
-    /// How many bytes may wait to be sent on one link, and the last frame may exceed it; one that is longer than all of this does
-    /// not count for those behind it. Broadcasts beyond it wait in the
-    /// log until the link has drained to half of it. A link at which more than that of other messages would wait is
-    /// closed with [`CloseReason::Overflow`] and dialled again.
+    /// How many bytes may wait to be sent on one link; the last frame may exceed it. Frames longer than a quarter of it that
+    /// came while the link was below half of it do not count for those behind them: so there may be half as much again, and a
+    /// frame. Broadcasts beyond it wait in the log until the link has drained to half of it. A link at which more than that of
+    /// other messages would wait is closed with [`CloseReason::Overflow`] and dialled again.
     ///
     /// Whispers and messages to one node are accepted only while the link is below half of it
     /// ([`SendError::Full`]).
