@@ -327,21 +327,24 @@ impl MeshState {
 
     /// Lets a stream begin where the log does. Whether there was anything before is not known, so that is declared gone.
     fn begin_untold(&mut self, stream: &Stream, now: Instant) {
-        let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
-        if let Some(last) = lowest
-            .and_then(|lowest| lowest.checked_sub(1))
-            .filter(|last| *last > 0)
-        {
+        if let Some(lowest) = self.delivery.log.low(&stream.origin, stream.epoch) {
+            self.tell_untold(stream, lowest, GapReason::Evicted);
+        }
+        self.decide_beginning(stream, u64::MAX, now);
+    }
+
+    /// Declares gone what is before a sequence, of which nobody has said whether there was anything.
+    fn tell_untold(&mut self, stream: &Stream, begins: u64, why: GapReason) {
+        if begins > 1 {
             reached!(self, Mark::Gap);
             self.event(Event::Gap {
                 origin: stream.origin.clone(),
                 epoch: stream.epoch,
                 first: 1,
-                last,
-                why: GapReason::Evicted,
+                last: begins - 1,
+                why,
             });
         }
-        self.decide_beginning(stream, u64::MAX, now);
     }
 
     fn watch_decisions(&mut self) {
@@ -400,17 +403,19 @@ impl MeshState {
 
     /// Delivers a message that the log cannot keep, and all that are before it. What is missing there is declared gone.
     fn deliver_regardless(&mut self, stream: &Stream, sequence: u64, gone: &Evicted, now: Instant) {
-        if let Some(order) = self.delivery.order.get_mut(stream)
-            && order.undecided.take().is_some()
-        {
-            let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
-            order.delivered = lowest.map_or(sequence, |low| low.min(sequence)) - 1;
-            self.watch_decisions();
-        }
         let why = match gone.why {
             EvictReason::Age => GapReason::Age,
             EvictReason::Room => GapReason::Room,
         };
+        if let Some(order) = self.delivery.order.get_mut(stream)
+            && order.undecided.take().is_some()
+        {
+            let lowest = self.delivery.log.low(&stream.origin, stream.epoch);
+            let begins = lowest.map_or(sequence, |low| low.min(sequence));
+            order.delivered = begins - 1;
+            self.watch_decisions();
+            self.tell_untold(stream, begins, why);
+        }
         while let Some(order) = self.delivery.order.get(stream).copied()
             && order.delivered + 1 < sequence
         {

@@ -127,6 +127,39 @@ pub(super) fn a_stream_begins_where_a_neighbour_says_and_not_with_what_comes_fir
     assert_eq!(solo.texts(), ["3", "4", "5"]);
 }
 
+/// A message has to be delivered since the log has no room for it, and nobody has said yet whether there was one before it.
+#[test]
+fn what_may_have_been_before_a_message_that_the_log_drops_is_a_gap() {
+    let mut solo = Solo::with(Config {
+        log_count: 64,
+        ..config()
+    });
+    let link = solo.native("N");
+    solo.pass(SECOND * 20);
+    solo.feed(link, &plain_frame(&named("Far", 5)));
+    assert_eq!(solo.texts(), [""; 0], "there may be something before it");
+    solo.take_events();
+    for n in 0..70 {
+        solo.feed(link, &plain_frame(&named(&format!("Other{n}"), 1)));
+    }
+    let gaps = solo
+        .take_events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Gap {
+                origin,
+                first,
+                last,
+                why,
+                ..
+            } => Some((origin, first, last, why)),
+            _ => None,
+        });
+    let before = (id("Far"), 1, 4, GapReason::Room);
+    assert_eq!(gaps.collect::<Vec<_>>(), [before]);
+    assert!(solo.texts().contains(&"5".to_owned()));
+}
+
 #[test]
 pub(super) fn a_legacy_neighbour_that_comes_back_gets_what_it_missed() {
     for is_py2p in [true, false] {
