@@ -109,6 +109,8 @@ pub(crate) struct Rules {
     /// Whether a private message that is said to be delivered must have been. Where nothing acknowledges it, a claim that
     /// is wrong is only counted.
     pub(crate) claims_are_certain: bool,
+    /// Whether calendars are set while nodes live.
+    pub(crate) calendars_jump: bool,
     /// Within which time it is told what became of a private message.
     pub(crate) outcome: Duration,
     /// How many bytes of control a second a quiet link may carry.

@@ -58,8 +58,12 @@ fn relayed(scenario: &Scenario) -> Duration {
 /// Returns whether calendars may differ so much that what is new to one node is old to another. To py2p and js2p such a
 /// message can only be whispered, and each neighbour does so.
 fn are_calendars_off(scenario: &Scenario) -> bool {
+    scenario.net.skew_s >= 25 || do_calendars_jump(scenario)
+}
+
+fn do_calendars_jump(scenario: &Scenario) -> bool {
     let is_set = |fault: &crate::Timed<Fault>| matches!(fault.what, Fault::Clock { .. });
-    scenario.net.skew_s >= 25 || scenario.faults.iter().any(is_set)
+    scenario.faults.iter().any(is_set)
 }
 
 /// Returns what those who judge hold a run against.
@@ -87,6 +91,7 @@ pub(crate) fn rules(scenario: &Scenario, promise: &Promise) -> Rules {
         owes_from_legacy: false,
         owes_to_legacy: false,
         claims_are_certain: true,
+        calendars_jump: do_calendars_jump(scenario),
         outcome: s(120),
         quiet_control: promise.quiet_bytes * 2,
         thrift_percent: 400,

@@ -335,7 +335,7 @@ impl MeshState {
 
     /// Declares gone what is before a sequence, of which nobody has said whether there was anything.
     fn tell_untold(&mut self, stream: &Stream, begins: u64, why: GapReason) {
-        if begins > 1 {
+        if begins > 1 && stream.origin != self.id {
             reached!(self, Mark::Gap);
             self.event(Event::Gap {
                 origin: stream.origin.clone(),
@@ -490,11 +490,10 @@ impl MeshState {
         self.delivery.frontiers.fill(stream, first, last);
         self.note_missing(stream, last, now);
         self.note_to_save();
-        let is_awaited = self
-            .delivery
-            .order
-            .get(stream)
-            .is_some_and(|order| order.undecided.is_none() && order.delivered < last);
+        // What a node published in a life before this one its application waits for in vain, and does not expect.
+        let order = self.delivery.order.get(stream);
+        let is_awaited = stream.origin != self.id
+            && order.is_some_and(|order| order.undecided.is_none() && order.delivered < last);
         if is_awaited && !sabotaged!(self.config, Sabotage::GapNotTold) {
             reached!(self, Mark::Gap);
             let delivered = self.delivery.order[stream].delivered;

@@ -127,6 +127,47 @@ pub(super) fn a_stream_begins_where_a_neighbour_says_and_not_with_what_comes_fir
     assert_eq!(solo.texts(), ["3", "4", "5"]);
 }
 
+/// A node hears of a life of its own that it does not remember: its application does not get its own messages, and does not miss
+/// those that are gone.
+#[test]
+fn nobody_misses_what_he_said_himself() {
+    let mut solo = Solo::new();
+    let link = solo.native("N");
+    let own = solo.state.id().as_str().to_owned();
+    for sender in [own.as_str(), "Far"] {
+        let entry = HaveEntry {
+            origin: id(sender),
+            epoch: 7,
+            upto: 5,
+            low: 4,
+            from: 1,
+            ranges: Vec::new(),
+        };
+        let have = Have {
+            entries: vec![entry],
+            is_complete: false,
+        };
+        solo.feed(link, &native("N", &have.encode()));
+        for sequence in [4, 5] {
+            let repair = repair(named(sender, sequence), Duration::ZERO);
+            solo.feed(link, &native("N", &repair));
+        }
+    }
+    solo.pass(SECOND * 20);
+    assert_eq!(solo.texts(), ["4", "5"]);
+    let events = solo.take_events().into_iter();
+    let gaps = events.filter_map(|event| match event {
+        Event::Gap {
+            origin,
+            first,
+            last,
+            ..
+        } => Some((origin, first, last)),
+        _ => None,
+    });
+    assert_eq!(gaps.collect::<Vec<_>>(), [(id("Far"), 1, 3)]);
+}
+
 /// A message has to be delivered since the log has no room for it, and nobody has said yet whether there was one before it.
 #[test]
 fn what_may_have_been_before_a_message_that_the_log_drops_is_a_gap() {

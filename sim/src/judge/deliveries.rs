@@ -192,7 +192,14 @@ impl Judge {
         let to = self.messages.get(message).to;
         let (about, state) = (self.about(at, life, message), self.lives.life(life));
         let node = state.life.node;
+        let is_of_hostile = |to| self.lives.of_node(to).any(|life| life.is_hostile);
         if let Some(to) = to
+            && to != node
+            && is_of_hostile(to)
+        {
+            // Whoever means harm can tell anybody what was said to him.
+            self.tally.strange += 1;
+        } else if let Some(to) = to
             && to != node
         {
             let which = self.tell(message);
@@ -353,6 +360,8 @@ impl Judge {
                     "{which} after message {later} of the same sender, which was published later"
                 )
             });
+        } else if self.rules.calendars_jump && self.lives.reader(reader).resumed.is_some() {
+            // How long it was away it knows by its calendar alone, and so how old messages are that it is to get.
         } else if let Some((first, count)) = self.skipped(reader, before, in_stream) {
             let first = self.tell(first);
             self.note_order("skipped", (at, life, message), |which| {

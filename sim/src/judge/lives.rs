@@ -97,11 +97,18 @@ pub(super) fn next_place<T>(list: &[T]) -> u32 {
 }
 
 impl Lives {
-    /// Begins a life. One with its memory goes on as the reader that the last honest life of its node was.
+    /// Begins a life. One with its memory goes on as the reader that the life was whose memory it is: the last honest one that
+    /// showed the same identity.
     pub(super) fn begin(&mut self, at: Time, mut state: LifeState, is_restored: bool) {
         let index = next_place(&self.lives);
         let node = state.life.node;
-        let earlier = is_restored.then(|| self.last_honest(node)).flatten();
+        let same = state
+            .identity
+            .and_then(|it| self.honest.get(&it.0))
+            .copied();
+        let earlier = is_restored
+            .then(|| same.or_else(|| self.last_honest(node)))
+            .flatten();
         if let Some(earlier) = earlier {
             state.reader = self.life(earlier).reader;
             let reader = &mut self.readers[state.reader as usize];

@@ -33,6 +33,7 @@ fn rules() -> Rules {
         owes_from_legacy: false,
         owes_to_legacy: false,
         claims_are_certain: true,
+        calendars_jump: false,
         outcome: s(30),
         quiet_control: 20,
         thrift_percent: 200,
