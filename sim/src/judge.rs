@@ -197,7 +197,10 @@ impl Judge {
                     is_paused: false,
                     conns: Vec::new(),
                 };
-                self.lives.begin(at, state, *is_restored);
+                let reader = self.lives.begin(at, state, *is_restored);
+                if *is_restored {
+                    self.messages.rewind(reader);
+                }
                 self.messages.last_birth = at;
             }
             Fact::Died { life, how: _ } => self.on_died(at, *life),

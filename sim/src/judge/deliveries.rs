@@ -360,8 +360,6 @@ impl Judge {
                     "{which} after message {later} of the same sender, which was published later"
                 )
             });
-        } else if self.rules.calendars_jump && self.lives.reader(reader).resumed.is_some() {
-            // How long it was away it knows by its calendar alone, and so how old messages are that it is to get.
         } else if let Some((first, count)) = self.skipped(reader, before, in_stream) {
             let first = self.tell(first);
             self.note_order("skipped", (at, life, message), |which| {
@@ -416,9 +414,16 @@ impl Judge {
     }
 
     /// Returns whether a message was published clearly after a reader began, and by another.
+    ///
+    /// One that came back knows by its calendar alone how long it was away, and so how old messages are that it is to get:
+    /// where calendars are set meanwhile, that is clear only for those since it came back.
     pub(super) fn is_due(&self, message: MessageIndex, reader: ReaderIndex) -> bool {
         let message = self.messages.get(message);
-        let born = self.lives.reader(reader).born;
+        let reader_state = self.lives.reader(reader);
+        let born = match reader_state.resumed {
+            Some(_) if self.rules.calendars_jump => reader_state.came_back,
+            _ => reader_state.born,
+        };
         message.own != reader && message.at >= born.after(self.rules.birth_slack)
     }
 

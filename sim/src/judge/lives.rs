@@ -74,6 +74,8 @@ pub(super) struct Reader {
     pub(super) node: u32,
     /// When the first of its lives began.
     pub(super) born: Time,
+    /// When the last of its lives began.
+    pub(super) came_back: Time,
     /// Its last life.
     pub(super) life: LifeIndex,
     /// What its last life delivered, if that was restored from another.
@@ -98,8 +100,13 @@ pub(super) fn next_place<T>(list: &[T]) -> u32 {
 
 impl Lives {
     /// Begins a life. One with its memory goes on as the reader that the life was whose memory it is: the last honest one that
-    /// showed the same identity.
-    pub(super) fn begin(&mut self, at: Time, mut state: LifeState, is_restored: bool) {
+    /// showed the same identity. Returns its reader.
+    pub(super) fn begin(
+        &mut self,
+        at: Time,
+        mut state: LifeState,
+        is_restored: bool,
+    ) -> ReaderIndex {
         let index = next_place(&self.lives);
         let node = state.life.node;
         let same = state
@@ -114,11 +121,13 @@ impl Lives {
             let reader = &mut self.readers[state.reader as usize];
             reader.life = index;
             reader.resumed = Some(Bits::default());
+            reader.came_back = at;
         } else {
             state.reader = next_place(&self.readers);
             self.readers.push(Reader {
                 node,
                 born: at,
+                came_back: at,
                 life: index,
                 resumed: None,
             });
@@ -131,7 +140,9 @@ impl Lives {
             self.by_node.resize_with(node as usize + 1, Vec::new);
         }
         self.by_node[node as usize].push(index);
+        let reader = state.reader;
         self.lives.push(state);
+        reader
     }
 
     fn last_honest(&self, node: u32) -> Option<LifeIndex> {

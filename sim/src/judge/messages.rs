@@ -110,6 +110,15 @@ pub(super) enum Oddity {
 }
 
 impl Messages {
+    /// Forgets how far a reader is in all streams: its memory may be an old one, and then it is not as far.
+    pub(super) fn rewind(&mut self, reader: ReaderIndex) {
+        for stream in &mut self.streams {
+            if let Some(last) = stream.last.get_mut(reader as usize) {
+                *last = 0;
+            }
+        }
+    }
+
     /// Notes a message that was just published.
     pub(super) fn add(
         &mut self,

@@ -73,6 +73,44 @@ fn a_new_life_gets_anew_what_the_one_before_it_got_unless_it_remembers() {
 }
 
 #[test]
+fn a_life_with_an_old_memory_gets_what_is_before_the_last_that_the_one_before_it_got() {
+    let mut rules = rules();
+    rules.redelivery_after_crash = true;
+    let mut story = Story::with(2, rules);
+    story.wait(s(5));
+    let [first, second, third] = [0; 3].map(|_| story.publish(0));
+    story.deliver(first, 1);
+    story.died(1);
+    story.begin(1, Kind::Mesh, false, true);
+    story.deliver(third, 1);
+    assert_eq!(story.found(), [("S3", "skipped")]);
+    story.died(1);
+    story.begin(1, Kind::Mesh, false, true);
+    story.deliver(second, 1);
+    story.deliver(third, 1);
+    assert_eq!(story.found().len(), 1);
+}
+
+/// It cannot know how long it was away.
+#[test]
+fn a_life_that_came_back_while_calendars_are_set_may_begin_where_it_came_back() {
+    for (calendars_jump, expected) in [(true, None), (false, Some(("S3", "skipped")))] {
+        let mut rules = rules();
+        rules.calendars_jump = calendars_jump;
+        let mut story = Story::with(2, rules);
+        story.wait(s(5));
+        story.died(1);
+        story.publish(0);
+        story.wait(s(5));
+        story.begin(1, Kind::Mesh, false, true);
+        story.wait(s(5));
+        let message = story.publish(0);
+        story.deliver(message, 1);
+        assert_eq!(story.found(), Vec::from_iter(expected));
+    }
+}
+
+#[test]
 fn what_comes_must_have_been_published_as_it_is() {
     let mut story = Story::of(2);
     let message = story.publish(0);
