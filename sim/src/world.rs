@@ -717,4 +717,10 @@ impl<N: Node> World<N> {
             life: self.slots[node as usize].life,
         }
     }
+
+    /// Returns whether a life has begun and not ended.
+    fn is_up(&self, life: Life) -> bool {
+        let slot = &self.slots[life.node as usize];
+        slot.life == life.life && slot.node.is_some()
+    }
 }

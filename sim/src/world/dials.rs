@@ -193,7 +193,7 @@ impl<N: Node> World<N> {
         let Some(dial) = self.take_dial(place) else {
             return;
         };
-        if self.life_of(from.node) != from || dial.is_cancelled {
+        if !self.is_up(from) || dial.is_cancelled {
             return;
         }
         let why = if is_refusal {
@@ -221,14 +221,17 @@ impl<N: Node> World<N> {
         let Some(dial) = self.take_dial(place) else {
             return;
         };
-        let is_wanted = self.life_of(from.node) == from && !dial.is_cancelled;
+        let is_wanted = self.is_up(from) && !dial.is_cancelled;
         let made = dial.conn.filter(|(conn, generation)| {
             let made = self.conns.current(*conn, *generation);
             made.is_some_and(|made| made.ends[0].is_open)
         });
         let Some((conn, _)) = made.filter(|_| is_wanted) else {
-            if let Some((conn, _)) = made {
-                self.abandon(conn, 0);
+            match made {
+                // A machine without power refuses nothing: who accepted learns nothing of it.
+                Some((conn, _)) if self.slots[from.node as usize].is_dark => self.vanish(conn, 0),
+                Some((conn, _)) => self.abandon(conn, 0),
+                None => {}
             }
             if is_wanted {
                 self.tell_of_broken_dial(&dial);

@@ -243,12 +243,15 @@ impl<N: Node> World<N> {
     }
 
     /// Lets one end of a connection be gone without a word.
-    fn vanish(&mut self, place: u32, side: usize) {
+    pub(super) fn vanish(&mut self, place: u32, side: usize) {
         if let Some(conn) = self.conns.get_mut(place) {
             conn.ends[side].is_open = false;
             conn.pipes[side].is_silent = true;
             conn.pipes[side].flight.clear();
-            let conn = conn.number;
+            let (node, conn) = (conn.ends[side].life.node, conn.number);
+            self.slots[node as usize]
+                .conns
+                .retain(|conn| *conn != place);
             self.tell(Fact::Disconnected { conn });
         }
     }

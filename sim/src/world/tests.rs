@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::scenario::{Cut, Fault, Manner, Timed, Ways};
-use crate::time::s;
+use crate::time::{ms, s};
 use crate::{DialManner, Mesh};
 
 pub(super) fn scenario(nodes: u16, seed: u64) -> Scenario {
@@ -198,4 +198,44 @@ fn bytes_count_when_they_are_written_and_not_when_they_arrive() {
     world.run_for(s(4));
     assert!(world.carried() > carried + 10_000);
     assert!(written(&world) < after + 5000);
+}
+
+/// Who dials and ends before the dial is done has no connection, and neither has its next life: who accepted is told, unless
+/// there is no machine any more that could tell it.
+#[test]
+fn a_dial_that_is_done_after_its_node_has_ended_leaves_no_connection() {
+    use crate::scenario::{Back, Pick, Stop};
+    for (kind, accepted) in [(Stop::Crash, 0), (Stop::PowerLoss, 1)] {
+        let mut scenario = scenario(2, 1);
+        scenario.net.latency_us = 500_000;
+        // The first lets it begin a life with a dial, and the second ends that one before the dial arrives.
+        for (at_ms, lasts_ms, kind) in [(0, 1_000, Stop::Crash), (1_200, 5_000, kind)] {
+            let what = Fault::Stop {
+                node: Pick(1),
+                kind,
+                back: Some(Back::New),
+            };
+            scenario.faults.push(Timed {
+                at_ms,
+                lasts_ms,
+                what,
+            });
+        }
+        let mut world = world(scenario);
+        world.run_for(s(10));
+        world.begin_storm();
+        world.run_for(ms(1_900));
+        assert_eq!(world.conn_count(0), 1, "{kind:?}: accepted");
+        world.run_for(ms(2_500));
+        assert_eq!(
+            [world.conn_count(1), world.conn_count(0)],
+            [0, accepted],
+            "{kind:?}"
+        );
+        // Nor is there one when nobody is left who could end it.
+        world.stop(0, Stop::PowerLoss, None);
+        world.run_for(s(10));
+        assert_eq!(world.lives().len(), 1);
+        assert_eq!(world.conn_count(1), 0, "{kind:?}");
+    }
 }
