@@ -21,6 +21,9 @@ use crate::time::{Time, s};
 use crate::trace::Trace;
 use crate::world::{Maker, World};
 
+#[cfg(test)]
+mod tests;
+
 /// How a scenario is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -568,7 +571,9 @@ impl<'a> Run<'a> {
 
     fn is_busy(&self) -> bool {
         let statuses = self.world.statuses();
-        statuses.iter().any(|(_, status)| status.is_busy) || self.world.is_anything_late()
+        statuses.iter().any(|(_, status)| status.is_busy)
+            || self.world.is_anything_late()
+            || self.judge.is_outcome_awaited(self.world.now())
     }
 
     fn demand_effects(&mut self) {

@@ -54,6 +54,19 @@ impl Judge {
         }
     }
 
+    /// Returns whether a node of the protocol that is up may still send a private message again: it has not told what became of
+    /// it, and has time left for that.
+    pub(crate) fn is_outcome_awaited(&self, at: Time) -> bool {
+        let mut all = self.private.0.values();
+        all.any(|message| {
+            let published = self.messages.get(*message);
+            let by = self.lives.life(published.by);
+            let is_open =
+                published.outcome.is_none() && at.since(published.at) < self.rules.outcome;
+            is_open && by.is_mesh() && by.is_awake()
+        })
+    }
+
     /// Judges what senders were told of their private messages.
     pub(super) fn check_private(&mut self, at: Time) {
         let all: Vec<(Life, MessageIndex)> = self

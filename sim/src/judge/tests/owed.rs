@@ -422,3 +422,31 @@ fn the_sums_are_checked() {
     story.converge();
     assert_eq!(story.found(), [("S8", "sum")]);
 }
+
+#[test]
+fn a_sender_is_waited_for_until_it_tells_or_ends_or_has_had_its_time() {
+    let awaited = |story: &Story| story.judge.is_outcome_awaited(story.now);
+    let sent = || {
+        let mut story = Story::of(2);
+        assert!(!awaited(&story));
+        let message = story.send(0, 1, 1);
+        story.deliver(message, 1);
+        assert!(awaited(&story), "it does not know that it came");
+        story
+    };
+    let mut told = sent();
+    told.tell(&Fact::Outcome {
+        life: told.life(0),
+        number: 1,
+        is_delivered: true,
+    });
+    assert!(!awaited(&told));
+    let mut dead = sent();
+    dead.died(0);
+    assert!(!awaited(&dead));
+    let mut late = sent();
+    late.wait(s(29));
+    assert!(awaited(&late));
+    late.wait(s(1));
+    assert!(!awaited(&late));
+}
