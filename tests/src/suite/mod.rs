@@ -191,6 +191,7 @@ macro_rules! suite {
                 a_payload_of_1_mib_arrives_over_websocket
                 twenty_thousand_messages_arrive_in_order
                 a_reader_that_lags_is_told_by_how_much
+                a_peer_that_does_not_read_holds_up_nobody
                 refused_messages_are_accepted_once_there_is_room;
         }
     };

@@ -115,14 +115,20 @@ pub async fn a_peer_that_does_not_read_holds_up_nobody<R: Runtime>(stage: Stage<
     };
     let relay = stage.listening().config(config).bind().await;
     let relay = relay.expect("a free port");
-    let (bob, dave) = (stage.node().await, stage.node().await);
+    // Without listeners nobody finds a way past the relay.
+    let alone = async || stage.builder().bind().await.expect("no listener");
+    let (bob, carol, dave) = (alone().await, alone().await, alone().await);
     link(&bob, &relay).await;
     link(&dave, &relay).await;
     let mut events = relay.events();
     let valve = Valve::to(&relay.local_addresses()[0]);
-    let carol = stage.builder().bind().await.expect("no listener");
     carol.connect(valve.address).await.expect("it is open");
     peer_up(&mut events, carol.id()).await;
+    // When this arrives, the link is done with comparing logs, and the relay knows for how long carol has been there.
+    bob.broadcast("ready").expect("there is room");
+    for node in [&dave, &carol] {
+        assert_eq!(text(node).await, "ready");
+    }
     valve.close();
 
     let send = async {

@@ -10,13 +10,6 @@ use tokio::runtime::Builder;
 /// The kind that `#[tokio::main]` makes.
 mod many_threads {
     rs2p_tests::suite!(super::many_threads());
-
-    #[test]
-    #[ignore = "it does not end in some runs on a busy machine; why is not known yet"]
-    fn a_peer_that_does_not_read_holds_up_nobody() {
-        let stage = rs2p_tests::suite::Stage::new(super::many_threads());
-        stage.play(rs2p_tests::suite::volume::a_peer_that_does_not_read_holds_up_nobody);
-    }
 }
 
 /// The kind that a thread of the program's drives.
