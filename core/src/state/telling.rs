@@ -96,7 +96,6 @@ impl MeshState {
 
     pub(super) fn on_summary(&mut self, id: LinkId, summary: &Summary, now: Instant) {
         let fingerprint = self.delivery.frontiers.fingerprint();
-        let others = self.sum_of_ids(now);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -107,8 +106,10 @@ impl MeshState {
         }
         // Only once: full logs differ for ever.
         let is_first = !std::mem::replace(&mut link.feed.was_compared, true);
-        if is_first && summary.others != others {
-            link.feed.telling_ids = Some(self.delivery.log.next_arrival());
+        if is_first && summary.others != self.sum_of_ids(now) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.feed.telling_ids = Some(self.delivery.log.next_arrival());
+            }
             self.tell_ids_on(id, now);
         }
         if summary.fingerprint != fingerprint && !sabotaged!(self.config, Sabotage::SummaryIgnored)
