@@ -192,23 +192,19 @@ impl Judge {
         let to = self.messages.get(message).to;
         let (about, state) = (self.about(at, life, message), self.lives.life(life));
         let node = state.life.node;
-        let is_of_hostile = |to| self.lives.of_node(to).any(|life| life.is_hostile);
-        if let Some(to) = to
-            && to != node
-            && is_of_hostile(to)
-        {
-            // Whoever means harm can tell anybody what was said to him.
+        // Whoever means harm can tell anybody what was said to him, and to one what was for all.
+        let is_told_on = match to {
+            Some(to) => to != node && self.lives.of_node(to).any(|life| life.is_hostile),
+            None => delivery.is_private && self.lives.has_hostile,
+        };
+        if is_told_on {
             self.tally.strange += 1;
-        } else if let Some(to) = to
-            && to != node
-        {
+        } else if let Some(to) = to.filter(|to| *to != node) {
             let which = self.tell(message);
             self.docket
                 .note(Checker::Genuine, "misdirected", about, || {
                     format!("node {node} got {which}, which was for node {to} alone")
                 });
-        } else if to.is_none() && delivery.is_private && self.lives.has_hostile {
-            self.tally.strange += 1;
         } else if to.is_some() != delivery.is_private && state.kind == Kind::Mesh {
             let which = self.tell(message);
             self.docket.note(Checker::Genuine, "audience", about, || {
