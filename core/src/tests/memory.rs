@@ -30,12 +30,17 @@ fn named(sender: &str, sequence: u64) -> Vec<u8> {
 
 /// What somebody has of a sender's messages: all from one to another.
 fn have(sender: &str, first: u64, last: u64) -> OutControl {
+    have_of(sender, first, first, last)
+}
+
+/// The same, of one who says where the messages begin, and has only these left of them.
+fn have_of(sender: &str, from: u64, first: u64, last: u64) -> OutControl {
     let entry = HaveEntry {
         origin: id(sender),
         epoch: 7,
         upto: last,
         low: first,
-        from: first,
+        from,
         ranges: Vec::new(),
     };
     let have = Have {
@@ -43,6 +48,24 @@ fn have(sender: &str, first: u64, last: u64) -> OutControl {
         is_complete: false,
     };
     have.encode()
+}
+
+/// Returns the gaps told of since events were last taken: whose messages, the first, the last, and why.
+fn take_gaps(solo: &mut Solo) -> Vec<(NodeId, u64, u64, GapReason)> {
+    let gaps = solo
+        .take_events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Gap {
+                origin,
+                first,
+                last,
+                why,
+                ..
+            } => Some((origin, first, last, why)),
+            _ => None,
+        });
+    gaps.collect()
 }
 
 fn repair(packed: Vec<u8>, age: Duration) -> OutControl {
@@ -135,19 +158,7 @@ fn nobody_misses_what_he_said_himself() {
     let link = solo.native("N");
     let own = solo.state.id().as_str().to_owned();
     for sender in [own.as_str(), "Far"] {
-        let entry = HaveEntry {
-            origin: id(sender),
-            epoch: 7,
-            upto: 5,
-            low: 4,
-            from: 1,
-            ranges: Vec::new(),
-        };
-        let have = Have {
-            entries: vec![entry],
-            is_complete: false,
-        };
-        solo.feed(link, &native("N", &have.encode()));
+        solo.feed(link, &native("N", &have_of(sender, 1, 4, 5)));
         for sequence in [4, 5] {
             let repair = repair(named(sender, sequence), Duration::ZERO);
             solo.feed(link, &native("N", &repair));
@@ -155,17 +166,8 @@ fn nobody_misses_what_he_said_himself() {
     }
     solo.pass(SECOND * 20);
     assert_eq!(solo.texts(), ["4", "5"]);
-    let events = solo.take_events().into_iter();
-    let gaps = events.filter_map(|event| match event {
-        Event::Gap {
-            origin,
-            first,
-            last,
-            ..
-        } => Some((origin, first, last)),
-        _ => None,
-    });
-    assert_eq!(gaps.collect::<Vec<_>>(), [(id("Far"), 1, 3)]);
+    let before = (id("Far"), 1, 3, GapReason::Evicted);
+    assert_eq!(take_gaps(&mut solo), [before]);
 }
 
 /// A message has to be delivered since the log has no room for it, and nobody has said yet whether there was one before it.
@@ -183,21 +185,8 @@ fn what_may_have_been_before_a_message_that_the_log_drops_is_a_gap() {
     for n in 0..70 {
         solo.feed(link, &plain_frame(&named(&format!("Other{n}"), 1)));
     }
-    let gaps = solo
-        .take_events()
-        .into_iter()
-        .filter_map(|event| match event {
-            Event::Gap {
-                origin,
-                first,
-                last,
-                why,
-                ..
-            } => Some((origin, first, last, why)),
-            _ => None,
-        });
     let before = (id("Far"), 1, 4, GapReason::Room);
-    assert_eq!(gaps.collect::<Vec<_>>(), [before]);
+    assert_eq!(take_gaps(&mut solo), [before]);
     assert!(solo.texts().contains(&"5".to_owned()));
 }
 
