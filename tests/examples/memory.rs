@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use rs2p_core::{Address, Config, Instant, LinkId, MeshState, Output, UnixTime};
+use rs2p_core::{Config, Instant, LinkId, MeshState, Output};
+use rs2p_tests::hub::{address, node, now};
 
 /// After so many messages a line is printed.
 const LINE: u32 = 100_000;
@@ -55,20 +56,8 @@ struct End {
 
 impl Pair {
     fn new() -> Self {
-        let now = Instant::from_micros(1_000_000);
-        let [mut dialer, mut listener] = [1, 2].map(|number| {
-            let config = Config {
-                advertised: Some(address(number)),
-                ..Config::default()
-            };
-            let node = MeshState::new(
-                config,
-                [number; 32],
-                now,
-                UnixTime::from_secs(1_700_000_000),
-            );
-            node.expect("a good configuration")
-        });
+        let now = now();
+        let [mut dialer, mut listener] = [1, 2].map(|number| node(number, Config::default()));
         let dial = dialer.connect(address(2), now).expect("an address");
         let dialed = dialer
             .handle_dial_succeeded(dial, now)
@@ -151,9 +140,4 @@ impl Pair {
             Output::Dial(..) | Output::CancelDial(_) | Output::Persist(_) | Output::Event(_) => {}
         }
     }
-}
-
-fn address(number: u8) -> Address {
-    let text = format!("192.0.2.{number}:4444");
-    text.parse().expect("an address")
 }

@@ -212,11 +212,17 @@ impl Baseline {
     }
 }
 
-fn now() -> Instant {
+/// Returns when nodes are [made](node).
+pub fn now() -> Instant {
     Instant::from_micros(1_000_000)
 }
 
-fn node(number: u8, config: Config) -> MeshState {
+/// Returns a node that is [to be dialled](address) by its number, from which its randomness comes as well.
+///
+/// # Panics
+///
+/// The configuration breaks a rule.
+pub fn node(number: u8, config: Config) -> MeshState {
     let config = Config {
         advertised: Some(address(number)),
         protocol: Protocol::default(),
@@ -226,7 +232,12 @@ fn node(number: u8, config: Config) -> MeshState {
     node.expect("a good configuration")
 }
 
-fn address(number: u8) -> Address {
+/// Returns the address of the node of that number.
+///
+/// # Panics
+///
+/// Never: it is an address.
+pub fn address(number: u8) -> Address {
     let mut text = String::new();
     write!(text, "192.0.2.{number}:4444").expect("a text takes what is written");
     text.parse().expect("an address")
